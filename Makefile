@@ -1,0 +1,63 @@
+# What can be done here. `make` alone lists it.
+.PHONY: help demo test selftest musl bench lint deny peers ci install schema
+
+CARGO = cargo
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+help:
+	@echo 'make demo      watch the daemon converge a guest of a simulated node'
+	@echo 'make test      every test'
+	@echo 'make selftest  the built or installed binary against this node: changes nothing'
+	@echo 'make musl      the static binary, dist/felhom-agent'
+	@echo 'make install   that binary, the units and the man page below $$(DESTDIR)$$(PREFIX)'
+	@echo 'make bench     the figures'
+	@echo 'make lint      format, clippy, dependencies'
+	@echo 'make peers     a public Proxmox client drives the simulated node'
+	@echo 'make ci        all of it'
+
+demo:
+	@sh contrib/build/ensure.sh cc rust
+	$(CARGO) build --locked --workspace --bins
+	target/debug/demo
+
+test:
+	@sh contrib/build/ensure.sh cc rust
+	$(CARGO) test --locked --workspace
+
+# Needs no toolchain: the built binary if there is one, else the installed one.
+selftest:
+	@if [ -x dist/felhom-agent ]; then exec dist/felhom-agent selftest; \
+	elif command -v felhom-agent >/dev/null; then exec felhom-agent selftest; \
+	else echo 'no binary: run make musl here, or install felhom-agent' >&2; exit 1; fi
+
+musl:
+	@sh contrib/build/musl.sh
+
+bench: musl
+	$(CARGO) build --locked --profile bench -p felhom-sim --bins
+	$(CARGO) bench --locked --bench figures
+
+lint:
+	@sh contrib/build/ensure.sh cc rust
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
+	@sh contrib/build/check-crates.sh
+
+deny:
+	@sh contrib/build/deny.sh
+
+peers:
+	@sh contrib/build/ensure.sh cc rust python-venv
+	sh tests/sim/peers/run.sh
+
+ci: lint test musl deny peers demo
+
+install:
+	@[ -x dist/felhom-agent ] || { echo 'no dist/felhom-agent: run make musl first' >&2; exit 1; }
+	install -D -m 0755 dist/felhom-agent $(DESTDIR)$(PREFIX)/bin/felhom-agent
+	install -D -m 0644 contrib/felhom-agent.8 $(DESTDIR)$(PREFIX)/share/man/man8/felhom-agent.8
+	install -D -m 0644 contrib/felhom-agent.service $(DESTDIR)/etc/systemd/system/felhom-agent.service
+	@if [ ! -e $(DESTDIR)/etc/felhom-agent/agent.json ]; then \
+		install -D -m 0600 etc/agent.example.json $(DESTDIR)/etc/felhom-agent/agent.json; fi
