@@ -1,0 +1,10 @@
+//! Values that every layer speaks of. No I/O, no clock, no channel, no lock.
+
+pub mod desired;
+pub mod drift;
+pub mod guest;
+pub mod hold;
+pub mod observed;
+pub mod outcome;
+pub mod step;
+pub mod time;

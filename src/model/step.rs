@@ -1,0 +1,78 @@
+//! The closed list of what the agent can do to a guest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::guest::GuestId;
+
+/// One change of one guest. What is not in this list cannot be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    SetConfig {
+        guest: GuestId,
+        change: ConfigChange,
+    },
+    Start {
+        guest: GuestId,
+    },
+    /// Asks the guest to end; it is never killed.
+    Shutdown {
+        guest: GuestId,
+        timeout_s: u32,
+    },
+    Snapshot {
+        guest: GuestId,
+        name: String,
+    },
+    DeleteSnapshot {
+        guest: GuestId,
+        name: String,
+    },
+}
+
+impl Step {
+    pub fn guest(&self) -> GuestId {
+        match self {
+            Self::SetConfig { guest, .. }
+            | Self::Start { guest }
+            | Self::Shutdown { guest, .. }
+            | Self::Snapshot { guest, .. }
+            | Self::DeleteSnapshot { guest, .. } => *guest,
+        }
+    }
+}
+
+/// What is written, in Proxmox's own keys and values; a key is never in both.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigChange {
+    pub set: BTreeMap<String, String>,
+    pub delete: BTreeSet<String>,
+    /// The digest of the configuration this change was planned against; never empty.
+    pub digest: String,
+}
+
+impl fmt::Display for Step {
+    /// In plain words, for the log and the plan: `set cores=2 and delete swap of lxc/101`. A description is not repeated.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SetConfig { guest, change } => {
+                let set = change.set.iter().map(|(key, value)| {
+                    if key == "description" { "description".to_owned() } else { format!("{key}={value}") }
+                });
+                let set: Vec<String> = set.collect();
+                let delete: Vec<&str> = change.delete.iter().map(String::as_str).collect();
+                match (set.is_empty(), delete.is_empty()) {
+                    (false, true) => write!(f, "set {} of {guest}", set.join(", ")),
+                    (true, _) => write!(f, "delete {} of {guest}", delete.join(", ")),
+                    (false, false) => {
+                        write!(f, "set {} and delete {} of {guest}", set.join(", "), delete.join(", "))
+                    }
+                }
+            }
+            Self::Start { guest } => write!(f, "start {guest}"),
+            Self::Shutdown { guest, timeout_s } => write!(f, "shut down {guest} within {timeout_s} s"),
+            Self::Snapshot { guest, name } => write!(f, "snapshot {guest} as {name}"),
+            Self::DeleteSnapshot { guest, name } => write!(f, "delete snapshot {name} of {guest}"),
+        }
+    }
+}
