@@ -1,0 +1,126 @@
+//! Reading an object member by member, each once: what is left over is an unknown field, and every fault says where
+//! it is, what was found and what is allowed.
+
+use std::collections::BTreeSet;
+
+use super::json::Json;
+
+/// Printed `spec.cores: found "two", allowed is a whole number from 1 to 8192`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) path: String,
+    pub(super) message: String,
+}
+
+/// One value and where it stands.
+#[derive(Clone, Debug)]
+pub(super) struct At<'a> {
+    pub(super) path: String,
+    pub(super) value: &'a Json,
+}
+
+#[derive(Debug)]
+pub(super) struct Object<'a> {
+    path: String,
+    pairs: &'a [(String, Json)],
+    /// Names that were asked for, whether or not they were there: the allowed ones.
+    asked: Vec<&'static str>,
+}
+
+impl<'a> Object<'a> {
+    /// Refuses what is no object, and an object in which a key stands twice.
+    pub(super) fn read(value: &'a Json, path: &str) -> Result<Self, Fault> {
+        let at = At { path: path.to_owned(), value };
+        let Json::Object(pairs) = value else { return Err(at.refused("an object")) };
+        let mut seen = BTreeSet::new();
+        if let Some((key, _)) = pairs.iter().find(|(key, _)| !seen.insert(key)) {
+            let message = "the key stands there twice, allowed is once".to_owned();
+            return Err(Fault { path: member(path, key), message });
+        }
+        Ok(Self { path: path.to_owned(), pairs, asked: Vec::new() })
+    }
+
+    pub(super) fn optional(&mut self, name: &'static str) -> Option<At<'a>> {
+        self.asked.push(name);
+        let (_, value) = self.pairs.iter().find(|(key, _)| key == name)?;
+        Some(At { path: member(&self.path, name), value })
+    }
+
+    pub(super) fn required(&mut self, name: &'static str) -> Result<At<'a>, Fault> {
+        self.optional(name)
+            .ok_or_else(|| Fault { path: member(&self.path, name), message: "is missing".to_owned() })
+    }
+
+    /// A member that the format knows and this version of the agent does not manage.
+    pub(super) fn not_managed(&mut self, name: &'static str) -> Result<(), Fault> {
+        let there = self.optional(name);
+        self.asked.pop();
+        match there {
+            None => Ok(()),
+            Some(at) => Err(at.fault("is not managed by this version of the agent".to_owned())),
+        }
+    }
+
+    /// To be asked last: every member has been asked for.
+    pub(super) fn nothing_else(self) -> Result<(), Fault> {
+        match self.pairs.iter().find(|(key, _)| !self.asked.contains(&key.as_str())) {
+            None => Ok(()),
+            Some((key, _)) => Err(Fault {
+                path: member(&self.path, key),
+                message: format!("unknown field, allowed are {}", self.asked.join(", ")),
+            }),
+        }
+    }
+}
+
+impl<'a> At<'a> {
+    pub(super) fn fault(&self, message: String) -> Fault {
+        Fault { path: self.path.clone(), message }
+    }
+
+    /// What was found is not what is allowed.
+    pub(super) fn refused(&self, allowed: &str) -> Fault {
+        self.fault(format!("found {}, allowed is {allowed}", self.value.found()))
+    }
+
+    pub(super) fn text(&self) -> Result<&'a str, Fault> {
+        match self.value {
+            Json::Text(text) => Ok(text),
+            _ => Err(self.refused("a text")),
+        }
+    }
+
+    pub(super) fn flag(&self) -> Result<bool, Fault> {
+        match self.value {
+            Json::Flag(flag) => Ok(*flag),
+            _ => Err(self.refused("true or false")),
+        }
+    }
+
+    pub(super) fn whole(&self) -> Result<u64, Fault> {
+        match self.value {
+            Json::Whole(number) => Ok(*number),
+            _ => Err(self.refused("a whole number")),
+        }
+    }
+
+    pub(super) fn array(&self) -> Result<&'a [Json], Fault> {
+        match self.value {
+            Json::Array(items) => Ok(items),
+            _ => Err(self.refused("an array")),
+        }
+    }
+
+    /// The items of an array, each with its place.
+    pub(super) fn items(&self) -> Result<impl Iterator<Item = At<'a>>, Fault> {
+        let path = self.path.clone();
+        let item = move |(index, value): (usize, &'a Json)| At { path: format!("{path}[{index}]"), value };
+        Ok(self.array()?.iter().enumerate().map(item))
+    }
+}
+
+/// `spec.cores`; the document itself has no name in a path.
+fn member(path: &str, key: &str) -> String {
+    let key = key.escape_debug();
+    if matches!(path, "manifest" | "resource") { key.to_string() } else { format!("{path}.{key}") }
+}

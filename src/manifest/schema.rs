@@ -1,0 +1,265 @@
+//! Holds `etc/schema/manifest.json` and the parser together: what one takes the other takes, on a grid of
+//! values and on documents made at random. The schema's keywords are judged here by a small validator, which refuses
+//! a keyword it does not know, so that the schema cannot promise what nobody checks.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::{Just, Strategy, prop, prop_assert_eq, proptest};
+use serde_json::{Map, Value, json};
+
+use super::{parse, resource, value};
+use crate::model::desired::Field;
+use crate::model::guest::{GuestKind, Vmid};
+use crate::model::time::Timestamp;
+use crate::normalize::{self, tags};
+
+const SCHEMA: &str = include_str!("../../etc/schema/manifest.json");
+
+type Matches = fn(&str) -> bool;
+
+/// Each pattern of the schema beside the code that it stands for.
+const PATTERNS: [(&str, Matches); 5] = [
+    (r"^[A-Za-z0-9._-]+$", |text| resource::is_id(text)),
+    (r"^[A-Za-z0-9_][A-Za-z0-9_+.-]*$", |text| tags::is_tag(text)),
+    (r"^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$", |text| {
+        value::is_dns_name(text)
+    }),
+    (r"^[^\u0000]*$", |text| !text.contains('\0')),
+    (r"^0\s*$", |text| normalize::description::is_lost(text)),
+];
+
+fn schema() -> Value {
+    serde_json::from_str(SCHEMA).unwrap()
+}
+
+fn holds(root: &Value, schema: &Value, found: &Value) -> bool {
+    schema
+        .as_object()
+        .unwrap()
+        .iter()
+        .all(|(keyword, rule)| keyword_holds(root, schema, keyword, rule, found))
+}
+
+fn keyword_holds(root: &Value, schema: &Value, keyword: &str, rule: &Value, found: &Value) -> bool {
+    let length = |found: &Value| found.as_str().map(|text| text.chars().count() as u64);
+    let at_least = |count: Option<u64>| count.is_none_or(|count| count >= rule.as_u64().unwrap());
+    let at_most = |count: Option<u64>| count.is_none_or(|count| count <= rule.as_u64().unwrap());
+    match keyword {
+        "$schema" | "$defs" | "title" | "description" => true,
+        "$ref" => holds(root, root.pointer(rule.as_str().unwrap().trim_start_matches('#')).unwrap(), found),
+        "type" => match rule.as_str().unwrap() {
+            "object" => found.is_object(),
+            "array" => found.is_array(),
+            "string" => found.is_string(),
+            "boolean" => found.is_boolean(),
+            "integer" => found.is_u64() || found.is_i64(),
+            other => panic!("type {other}"),
+        },
+        "const" => found == rule,
+        "enum" => rule.as_array().unwrap().contains(found),
+        "minimum" => found.as_f64().is_none_or(|number| number >= rule.as_f64().unwrap()),
+        "maximum" => found.as_f64().is_none_or(|number| number <= rule.as_f64().unwrap()),
+        "maxLength" => at_most(length(found)),
+        "maxItems" => at_most(found.as_array().map(|items| items.len() as u64)),
+        "minProperties" => at_least(found.as_object().map(|members| members.len() as u64)),
+        "pattern" => {
+            let (_, matches) = PATTERNS.iter().find(|(pattern, _)| rule == pattern).expect("a known pattern");
+            found.as_str().is_none_or(matches)
+        }
+        "not" => !holds(root, rule, found),
+        "anyOf" => rule.as_array().unwrap().iter().any(|one| holds(root, one, found)),
+        "items" => found.as_array().is_none_or(|items| items.iter().all(|item| holds(root, rule, item))),
+        "required" => found.as_object().is_none_or(|members| {
+            rule.as_array().unwrap().iter().all(|name| members.contains_key(name.as_str().unwrap()))
+        }),
+        "properties" => found.as_object().is_none_or(|members| {
+            members.iter().all(|(name, member)| rule.get(name).is_none_or(|rule| holds(root, rule, member)))
+        }),
+        "additionalProperties" => {
+            assert_eq!(rule, false);
+            found
+                .as_object()
+                .is_none_or(|members| members.keys().all(|name| schema["properties"].get(name).is_some()))
+        }
+        other => panic!("the validator does not know {other}"),
+    }
+}
+
+fn schema_takes(document: &Value) -> bool {
+    holds(&schema(), &schema(), document)
+}
+
+/// The whole of it, with no resource refused.
+fn parser_takes(document: &Value) -> bool {
+    let state = parse(document.to_string().as_bytes(), "h", Timestamp::from_unix(0));
+    state.is_ok_and(|state| state.refused.is_empty())
+}
+
+fn document(resource: Value) -> Value {
+    json!({"api_version": "felhom/v1", "host_id": "h", "generation": 1, "resources": [resource]})
+}
+
+fn with(mut base: Value, pointer: &str, name: &str, member: Value) -> Value {
+    base.pointer_mut(pointer).unwrap().as_object_mut().unwrap().insert(name.to_owned(), member);
+    base
+}
+
+/// Values that are right for one member and wrong for others.
+fn values() -> Vec<Value> {
+    let mut values = vec![
+        json!(null),
+        json!(true),
+        json!([]),
+        json!({}),
+        json!(""),
+        json!("absent"),
+        json!("running"),
+        json!("keep"),
+        json!("stop"),
+        json!("report"),
+        json!("web"),
+        json!("a_b"),
+        json!("a.b-c"),
+        json!("-a"),
+        json!("a."),
+        json!("0"),
+        json!("0 \n"),
+        json!("00"),
+        json!("two\nlines"),
+        json!("nul\u{0}"),
+        json!("ä"),
+        json!("felhom/v1"),
+        json!(["a", "B_+.-"]),
+        json!(["a b"]),
+        json!([1]),
+        json!(["cores"]),
+        json!(["swap_mb"]),
+        json!(["run_state"]),
+        json!(["db"]),
+        json!({"order": 1}),
+        json!({"order": 1, "up_s": 0, "down_s": 4_294_967_295_u64}),
+        json!({"order": 4_294_967_296_u64}),
+        json!({"order": "1"}),
+        json!({"up": 1}),
+        json!({"vmid": 101}),
+        json!({"drift": "report"}),
+        json!({"drift": "no"}),
+        json!({"on_remove": "keep"}),
+        json!({"other": 1}),
+        json!(1.5),
+        json!("x".repeat(128)),
+        json!("x".repeat(129)),
+        json!("x".repeat(255)),
+        json!("x".repeat(256)),
+        json!("é".repeat(8_192)),
+        json!("é".repeat(8_193)),
+        json!("lxc_guest"),
+        json!("vm_guest"),
+        json!("file"),
+    ];
+    let numbers = [
+        0,
+        1,
+        2,
+        15,
+        16,
+        99,
+        100,
+        8_192,
+        8_193,
+        67_108_864,
+        67_108_865,
+        999_999_999,
+        1_000_000_000,
+        u64::MAX,
+    ];
+    values.extend(numbers.map(|number| json!(number)));
+    values.push(json!(-1));
+    values
+}
+
+fn bases() -> [Value; 2] {
+    ["lxc_guest", "vm_guest"].map(|kind| document(json!({"id": "a", "kind": kind, "spec": {"vmid": 101}})))
+}
+
+/// Every member the format knows, and some it does not, with the place it stands in.
+fn members() -> Vec<(&'static str, &'static str)> {
+    let mut members = vec![
+        ("", "api_version"),
+        ("", "generation"),
+        ("", "resources"),
+        ("", "defaults"),
+        ("", "of_a_later_version"),
+        ("/resources/0/spec", "vmid"),
+        ("/resources/0/spec", "run_state"),
+        ("/resources/0/spec", "data_bearing"),
+        ("/resources/0/spec", "rootfs"),
+        ("/resources/0/spec", "nets"),
+        ("/resources/0/spec", "hostname"),
+    ];
+    members.extend(Field::ALL.map(|field| ("/resources/0/spec", field.as_str())));
+    for name in
+        ["id", "kind", "spec", "suspend", "drift", "ignore", "depends_on", "on_remove", "ensure", "other"]
+    {
+        members.push(("/resources/0", name));
+    }
+    members
+}
+
+#[test]
+fn schema_and_parser_agree_on_every_member_with_every_value() {
+    for base in bases() {
+        assert!(schema_takes(&base) && parser_takes(&base));
+        for (pointer, name) in members() {
+            for value in values() {
+                let document = with(base.clone(), pointer, name, value);
+                assert_eq!(schema_takes(&document), parser_takes(&document), "{pointer}/{name}: {document}");
+            }
+        }
+    }
+}
+
+#[test]
+fn schema_and_parser_ask_for_the_same_members() {
+    for base in bases() {
+        for (pointer, name) in members() {
+            let mut document = base.clone();
+            let object = document.pointer_mut(pointer).unwrap().as_object_mut().unwrap();
+            if object.remove(name).is_some() {
+                assert_eq!(schema_takes(&document), parser_takes(&document), "without {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_schema_names_exactly_the_fields_of_each_kind() {
+    let root = schema();
+    for (kind, definition) in [(GuestKind::Lxc, "lxc_spec"), (GuestKind::Qemu, "vm_spec")] {
+        let properties = root["$defs"][definition]["properties"].as_object().unwrap();
+        let named: BTreeSet<&str> = properties.keys().map(String::as_str).collect();
+        let fields = normalize::rows(kind).iter().map(|row| row.field.as_str());
+        assert_eq!(named, fields.chain(["vmid", "run_state", "data_bearing"]).collect());
+    }
+    let vmid = &root["$defs"]["lxc_spec"]["properties"]["vmid"];
+    assert_eq!((&vmid["minimum"], &vmid["maximum"]), (&json!(Vmid::MIN), &json!(Vmid::MAX)));
+}
+
+fn spec() -> impl Strategy<Value = Value> {
+    let names = Field::ALL.map(Field::as_str).into_iter().chain(["vmid", "run_state", "data_bearing"]);
+    let names: Vec<&str> = names.collect();
+    let member = (prop::sample::select(names), prop::sample::select(values()));
+    (Just(()), prop::collection::vec(member, 0..6)).prop_map(|((), members)| {
+        let mut spec = Map::from_iter([("vmid".to_owned(), json!(101))]);
+        spec.extend(members.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        Value::Object(spec)
+    })
+}
+
+proptest! {
+    #[test]
+    fn schema_and_parser_agree_on_specs_made_at_random(spec in spec(), kind in prop::sample::select(vec!["lxc_guest", "vm_guest"])) {
+        let document = document(json!({"id": "a", "kind": kind, "spec": spec}));
+        prop_assert_eq!(schema_takes(&document), parser_takes(&document), "{}", document);
+    }
+}
