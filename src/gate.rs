@@ -1,0 +1,228 @@
+//! The reversibility gate: which steps may run without the owner's consent.
+//! Pure. The only maker of [`Approved`], and the executor takes nothing else. The question is what would be lost and
+//! whose it is, not which verb is used; what is not known counts as the worse answer.
+//! Invariant: a step that cannot be undone does not pass. (Signed operations, which can name a loss, are to come.)
+#![warn(clippy::wildcard_enum_match_arm)]
+
+use crate::model::guest::{GuestId, GuestKind};
+use crate::model::hold::{Hold, HoldReason};
+use crate::model::observed::{GuestConfig, GuestObservation, PendingChange, Reading};
+use crate::model::step::{ConfigChange, Step};
+
+/// A step that may run. Made only here.
+#[derive(Debug)]
+pub struct Approved {
+    step: Step,
+}
+
+impl Approved {
+    pub fn step(&self) -> &Step {
+        &self.step
+    }
+
+    pub(crate) fn into_step(self) -> Step {
+        self.step
+    }
+}
+
+/// What the gate must know beside the step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    pub pending: PendingVolumes,
+    pub snapshot: SnapshotProvenance,
+}
+
+/// What a start, or any write, would do to volumes because it was left pending: Proxmox applies all that is pending
+/// together with what we asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PendingVolumes {
+    /// The configuration could not be read: counted as a loss.
+    Unknown,
+    /// The keys whose volume would be detached or freed; empty when nothing would.
+    Known(Vec<String>),
+}
+
+/// Who made the snapshot that a step wants to delete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SnapshotProvenance {
+    /// Not known, or somebody else.
+    Unknown,
+    /// This very run of this program made it and saw it made.
+    OursThisRun { guest: GuestId, name: String },
+}
+
+impl Facts {
+    /// What an observation tells; a snapshot's maker it does not tell.
+    pub fn observed(seen: &GuestObservation) -> Self {
+        let pending = match &seen.config {
+            Reading::Known(config) => PendingVolumes::Known(volumes_lost_when_pending_is_applied(config)),
+            Reading::Unknown(_) => PendingVolumes::Unknown,
+        };
+        Self { pending, snapshot: SnapshotProvenance::Unknown }
+    }
+}
+
+/// A step that was refused: what would be lost, and what to do instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    pub step: Step,
+    pub what: String,
+    pub remedy: String,
+}
+
+impl Loss {
+    /// As the status shows it.
+    pub fn into_hold(self) -> Hold {
+        Hold {
+            reason: HoldReason::NeedsSignature,
+            detail: format!("{}: {}", self.step, self.what),
+            remedy: self.remedy,
+        }
+    }
+}
+
+/// Lets a step through, or names what it would lose.
+pub fn judge(step: Step, facts: &Facts) -> Result<Approved, Box<Loss>> {
+    match refusal(&step, facts) {
+        None => Ok(Approved { step }),
+        Some((what, remedy)) => Err(Box::new(Loss { step, what, remedy })),
+    }
+}
+
+/// What is lost and what to do instead; `None` if the step can be undone.
+fn refusal(step: &Step, facts: &Facts) -> Option<(String, String)> {
+    match step {
+        Step::SetConfig { guest, change } => {
+            irreversible_keys(*guest, change).or_else(|| applied_with_it(*guest, &facts.pending))
+        }
+        Step::Start { guest } => applied_with_it(*guest, &facts.pending),
+        // The guest ends by its own will; what is pending waits for its next start.
+        Step::Shutdown { guest: _, timeout_s: _ } => None,
+        Step::Snapshot { guest: _, name: _ } => None,
+        Step::DeleteSnapshot { guest, name } => foreign_snapshot(*guest, name, &facts.snapshot),
+    }
+}
+
+/// The keys whose old value can simply be written back. A closed list: a key that is not here may hold a volume, a
+/// network card's address or a device, and is refused until somebody has thought about it.
+fn reversible_keys(kind: GuestKind) -> &'static [&'static str] {
+    match kind {
+        GuestKind::Lxc => {
+            &["hostname", "description", "tags", "cores", "memory", "swap", "onboot", "startup", "protection"]
+        }
+        GuestKind::Qemu => {
+            &["name", "description", "tags", "cores", "memory", "onboot", "startup", "protection"]
+        }
+    }
+}
+
+/// Whether the gate lets this key be written at all; for the test that holds the normaliser's table to this list.
+pub fn is_reversible_key(kind: GuestKind, key: &str) -> bool {
+    reversible_keys(kind).contains(&key)
+}
+
+fn irreversible_keys(guest: GuestId, change: &ConfigChange) -> Option<(String, String)> {
+    if change.digest.is_empty() {
+        return Some((
+            "the write carries no digest, so that a change made meanwhile by somebody else would be lost"
+                .to_owned(),
+            "none: this is a fault of the agent, please report it".to_owned(),
+        ));
+    }
+    let keys = change.set.keys().chain(&change.delete);
+    let other: Vec<&str> =
+        keys.map(String::as_str).filter(|key| !is_reversible_key(guest.kind, key)).collect();
+    if other.is_empty() {
+        return None;
+    }
+    Some((
+        format!("{} may free or detach something that cannot be brought back", other.join(", ")),
+        format!("change {} of {guest} by hand", other.join(", ")),
+    ))
+}
+
+/// Proxmox applies what is pending at every start, and with every write as far as the guest's state allows.
+fn applied_with_it(guest: GuestId, pending: &PendingVolumes) -> Option<(String, String)> {
+    match pending {
+        PendingVolumes::Known(keys) if keys.is_empty() => None,
+        PendingVolumes::Known(keys) => Some((
+            format!(
+                "a pending change that somebody left would be applied with it and detach or free {}",
+                keys.join(", ")
+            ),
+            format!(
+                "look at `{} pending {}`, then take the change back in Proxmox (Revert), or apply it by hand",
+                tool(guest),
+                guest.vmid
+            ),
+        )),
+        PendingVolumes::Unknown => Some((
+            "what is pending on it could not be read, and might free a volume".to_owned(),
+            format!("see why the configuration of {guest} cannot be read"),
+        )),
+    }
+}
+
+fn tool(guest: GuestId) -> &'static str {
+    match guest.kind {
+        GuestKind::Lxc => "pct",
+        GuestKind::Qemu => "qm",
+    }
+}
+
+fn foreign_snapshot(guest: GuestId, name: &str, provenance: &SnapshotProvenance) -> Option<(String, String)> {
+    match provenance {
+        SnapshotProvenance::OursThisRun { guest: made_on, name: made }
+            if *made_on == guest && made == name =>
+        {
+            None
+        }
+        SnapshotProvenance::OursThisRun { guest: _, name: _ } | SnapshotProvenance::Unknown => Some((
+            format!("the state that snapshot {name} keeps; this run of the agent did not make it"),
+            format!("delete snapshot {name} of {guest} by hand if nobody needs it"),
+        )),
+    }
+}
+
+/// The volume keys that lose their volume once all that is pending is applied.
+fn volumes_lost_when_pending_is_applied(config: &GuestConfig) -> Vec<String> {
+    let lost = |(key, change): (&String, &PendingChange)| {
+        let current = config.current.get(key).map(String::as_str);
+        (holds_volume(key) && loses_volume(current, change)).then(|| key.clone())
+    };
+    config.pending.iter().filter_map(lost).collect()
+}
+
+fn loses_volume(current: Option<&str>, change: &PendingChange) -> bool {
+    match change {
+        // Even if the key is not in the current view: what it freed is then unknown.
+        PendingChange::Delete => true,
+        PendingChange::Set(next) => {
+            current.is_some_and(|current| volume(current) != volume(next) && !is_removable(current))
+        }
+    }
+}
+
+/// `store:101/vm-101-disk-0.raw` of `store:101/vm-101-disk-0.raw,size=8G`; the part may be named.
+fn volume(value: &str) -> &str {
+    let first = value.split(',').next().unwrap_or(value);
+    first.strip_prefix("volume=").or_else(|| first.strip_prefix("file=")).unwrap_or(first)
+}
+
+/// A CD drive: taking the disc out loses nothing.
+fn is_removable(value: &str) -> bool {
+    value.split(',').any(|part| part == "media=cdrom")
+}
+
+/// `rootfs`, `mp0`, `unused3`, `scsi1`, … but not `scsihw`.
+fn holds_volume(key: &str) -> bool {
+    const NUMBERED: [&str; 8] = ["mp", "unused", "scsi", "sata", "ide", "virtio", "efidisk", "tpmstate"];
+    let numbered = |prefix: &&str| {
+        key.strip_prefix(*prefix)
+            .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    matches!(key, "rootfs" | "vmstate") || NUMBERED.iter().any(numbered)
+}
+
+#[cfg(test)]
+mod tests;

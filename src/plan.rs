@@ -1,0 +1,189 @@
+//! Desired and observed in, ordered steps out, each with its reason; and each non-action with its reason.
+//! Pure, deterministic and minimal: the same input gives the same plan, an empty plan is zero writes, and what was
+//! planned and applied plans to nothing.
+
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+
+use crate::model::desired::{DesiredState, RefusedResource};
+use crate::model::drift::Drift;
+use crate::model::guest::{GuestId, RunState, Vmid};
+use crate::model::hold::Hold;
+use crate::model::observed::{GuestObservation, ListedGuest, ReadFault};
+use crate::model::outcome::Recourse;
+use crate::model::step::Step;
+use crate::normalize::tags::TagCase;
+use crate::status::ResourceState;
+
+mod fields;
+mod guest;
+mod holds;
+mod json;
+mod sight;
+pub mod text;
+mod words;
+
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod round_trip;
+#[cfg(test)]
+mod stories;
+
+pub use guest::plan_guest;
+
+/// What the node's own configuration decides about planning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a guest may take to shut down, unless its startup order says `down`; seconds.
+    pub shutdown_timeout_s: u32,
+    pub tag_case: TagCase,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { shutdown_timeout_s: 60, tag_case: TagCase::Lowered }
+    }
+}
+
+/// All that was seen of the node in one look.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NodeObservation {
+    /// Of the guests that the desired state names. Looked for by vmid in both lists, so that a vmid of the other kind shows.
+    pub guests: BTreeMap<Vmid, GuestObservation>,
+    /// Every guest of both lists.
+    pub listed: Vec<ListedGuest>,
+    /// Lists that could not be read.
+    pub faults: Vec<ReadFault>,
+}
+
+/// What would be done to the whole node.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Plan {
+    pub generation: u64,
+    /// By vmid.
+    pub guests: Vec<GuestPlan>,
+    #[serde(serialize_with = "refused_as_json")]
+    pub refused: Vec<RefusedResource>,
+    /// Guests that the desired state does not name: they are not touched.
+    pub unmanaged: Vec<Unmanaged>,
+    /// What could not be seen of the node.
+    pub problems: Vec<Note>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unmanaged {
+    #[serde(serialize_with = "as_text")]
+    pub guest: GuestId,
+    pub name: Option<String>,
+    pub run_state: RunState,
+}
+
+/// What would be done to one guest, and why, and why not.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GuestPlan {
+    pub resource_id: String,
+    #[serde(serialize_with = "as_text")]
+    pub guest: GuestId,
+    /// As it was seen; `unknown` when it was not.
+    pub run_state: RunState,
+    /// In the order they are to be taken. Empty whenever there is a hold or a failure.
+    pub steps: Vec<PlannedStep>,
+    /// What differs, whether or not something will be done about it.
+    pub drift: Vec<Drift>,
+    pub hold: Option<Hold>,
+    /// Each non-action with its reason, and what an operator should know.
+    pub notes: Vec<Note>,
+    /// Managed fields whose written value takes effect only at the next start, as the manifest names them.
+    pub pending_reboot: Vec<String>,
+    pub failure: Option<PlanFailure>,
+}
+
+impl GuestPlan {
+    /// Nothing to do, nothing waiting, nothing wrong.
+    pub fn is_in_order(&self) -> bool {
+        self.steps.is_empty() && self.hold.is_none() && self.failure.is_none()
+    }
+
+    /// The notes that somebody should look at; the others only explain.
+    pub fn warnings(&self) -> Vec<String> {
+        const EXPLAIN: [&str; 4] = ["in_order", "not_checked", "ignored", "lock"];
+        let warning = |note: &&Note| !EXPLAIN.contains(&note.code);
+        self.notes.iter().filter(warning).map(|note| note.message.clone()).collect()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedStep {
+    pub step: Step,
+    pub reason: String,
+}
+
+/// `code` is stable and for programs, `message` is for people. Codes: `in_order`, `lock`, `ignored`, `drift_reported`,
+/// `pending_reboot`, `pending_unmanaged`, `not_checked`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Note {
+    pub code: &'static str,
+    pub message: String,
+}
+
+/// Nothing can be planned for this guest, as it was seen or not seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlanFailure {
+    /// `unreadable`, `guest_not_visible`, `guest_missing`, `kind_mismatch`.
+    pub code: &'static str,
+    pub message: String,
+    #[serde(skip)]
+    pub recourse: Recourse,
+}
+
+/// Plans the whole node: the guests that are named by vmid, and nothing for the others.
+pub fn plan(desired: &DesiredState, seen: &NodeObservation, settings: &Settings) -> Plan {
+    let mut guests: Vec<GuestPlan> = desired
+        .guests
+        .iter()
+        .map(|guest| match seen.guests.get(&guest.guest.vmid) {
+            Some(observation) => plan_guest(guest, observation, settings),
+            None => guest::unobserved(guest),
+        })
+        .collect();
+    guests.sort_by_key(|guest| guest.guest);
+    let named =
+        |listed: &&ListedGuest| desired.guests.iter().any(|guest| guest.guest.vmid == listed.guest.vmid);
+    let mut unmanaged: Vec<Unmanaged> =
+        seen.listed.iter().filter(|listed| !named(listed)).map(Unmanaged::from).collect();
+    unmanaged.sort_by_key(|unmanaged| unmanaged.guest);
+    let mut refused = desired.refused.clone();
+    refused.sort_by(|one, other| one.resource_id.cmp(&other.resource_id));
+    let problems =
+        seen.faults.iter().map(|fault| Note { code: fault.code, message: fault.message.clone() }).collect();
+    Plan { generation: desired.generation, guests, refused, unmanaged, problems }
+}
+
+impl From<&ListedGuest> for Unmanaged {
+    fn from(listed: &ListedGuest) -> Self {
+        Self { guest: listed.guest, name: listed.name.clone(), run_state: listed.run }
+    }
+}
+
+impl Plan {
+    /// Something would be changed.
+    pub fn has_steps(&self) -> bool {
+        self.guests.iter().any(|guest| !guest.steps.is_empty())
+    }
+}
+
+fn as_text<T: ToString, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&value.to_string())
+}
+
+fn refused_as_json<S: Serializer>(refused: &[RefusedResource], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(refused.iter().map(|resource| {
+        serde_json::json!({
+            "resource_id": resource.resource_id,
+            "state": ResourceState::from(resource.state),
+            "message": resource.message,
+        })
+    }))
+}

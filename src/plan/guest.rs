@@ -1,0 +1,212 @@
+//! One guest: what is wanted against what was seen, in steps, in order.
+
+use super::fields::Fields;
+use super::sight::{Sight, unreadable};
+use super::{GuestPlan, Note, PlanFailure, PlannedStep, Settings, holds};
+use crate::model::desired::{DesiredGuest, DriftPolicy, Field, Value, WantedRun};
+use crate::model::drift::Drift;
+use crate::model::guest::RunState;
+use crate::model::hold::Hold;
+use crate::model::observed::GuestObservation;
+use crate::model::step::Step;
+use crate::normalize::{self, Context};
+
+/// Longer than this no guest is waited for, whatever its startup order says.
+const LONGEST_SHUTDOWN_S: u32 = 3_600;
+
+/// Pure: the same guest seen the same way gives the same plan.
+pub fn plan_guest(desired: &DesiredGuest, seen: &GuestObservation, settings: &Settings) -> GuestPlan {
+    let sight = match Sight::of(desired, seen) {
+        Ok(sight) => sight,
+        Err(failure) => return unplannable(desired, failure),
+    };
+    let fields = Fields::compare(desired, &sight, settings);
+    let run = run_wanted(desired, &sight);
+    let mut plan = empty(desired, sight.run);
+    plan.drift = drift(&fields, run);
+    plan.pending_reboot = fields.pending_reboot();
+    plan.notes = fields.notes();
+    match decide(desired, &sight, &fields, run) {
+        Decision::InOrder => plan.notes.extend(in_order(&sight, &fields)),
+        Decision::Report => plan.notes.push(only_reported(&plan.drift)),
+        Decision::Hold(hold) => plan.hold = Some(hold),
+        Decision::Act => {
+            plan.steps = steps(desired, &sight, &fields, run, settings);
+            plan.notes.extend(not_checked(&sight));
+        }
+    }
+    plan
+}
+
+/// A guest of the desired state that nobody looked for.
+pub(super) fn unobserved(desired: &DesiredGuest) -> GuestPlan {
+    unplannable(desired, unreadable("it has not been looked at"))
+}
+
+/// What is to be done about the guest as a whole.
+enum Decision {
+    InOrder,
+    Report,
+    Hold(Hold),
+    Act,
+}
+
+/// The change of run state that is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RunChange {
+    None,
+    Start,
+    Shutdown,
+    /// It is neither here nor there, and not by its owner's will: no drift, but a reason to wait.
+    Unclear,
+}
+
+fn run_wanted(desired: &DesiredGuest, sight: &Sight<'_>) -> RunChange {
+    match (desired.run_state, sight.run) {
+        (None, _)
+        | (Some(WantedRun::Running), RunState::Running)
+        | (Some(WantedRun::Stopped), RunState::Stopped) => RunChange::None,
+        // A stopped VM is started to be backed up, and a container is stopped for it.
+        (Some(_), _) if sight.in_backup() => RunChange::Unclear,
+        (Some(_), RunState::Paused | RunState::Unknown) => RunChange::Unclear,
+        (Some(WantedRun::Running), RunState::Stopped) => RunChange::Start,
+        (Some(WantedRun::Stopped), RunState::Running) => RunChange::Shutdown,
+    }
+}
+
+fn decide(desired: &DesiredGuest, sight: &Sight<'_>, fields: &Fields<'_>, run: RunChange) -> Decision {
+    if let Some(hold) = holds::suspended(desired) {
+        return Decision::Hold(hold);
+    }
+    if !fields.differ() && run == RunChange::None {
+        return Decision::InOrder;
+    }
+    if desired.drift == DriftPolicy::Report {
+        return Decision::Report;
+    }
+    match holds::hold(desired, sight) {
+        Some(hold) => Decision::Hold(hold),
+        None => Decision::Act,
+    }
+}
+
+fn drift(fields: &Fields<'_>, run: RunChange) -> Vec<Drift> {
+    let run_state = match run {
+        RunChange::None | RunChange::Unclear => None,
+        RunChange::Start => Some(("running", "stopped")),
+        RunChange::Shutdown => Some(("stopped", "running")),
+    };
+    let run_state = run_state.map(|(desired, actual)| Drift {
+        field: "run_state".to_owned(),
+        desired: desired.into(),
+        actual: actual.into(),
+    });
+    run_state.into_iter().chain(fields.drift()).collect()
+}
+
+/// Configuration before a start, so that the guest starts with it; a stop before configuration that a running guest
+/// would not take; and otherwise configuration first, because a shutdown may take its time.
+fn steps(
+    desired: &DesiredGuest,
+    sight: &Sight<'_>,
+    fields: &Fields<'_>,
+    run: RunChange,
+    settings: &Settings,
+) -> Vec<PlannedStep> {
+    let guest = desired.guest;
+    let stop_first = run == RunChange::Shutdown && fields.need_a_stopped_guest();
+    let config = fields.differ().then(|| PlannedStep {
+        step: Step::SetConfig { guest, change: fields.change() },
+        reason: fields.reason(sight.run == RunState::Running && !stop_first),
+    });
+    match run {
+        RunChange::None | RunChange::Unclear => config.into_iter().collect(),
+        RunChange::Start => {
+            let reason = "it is stopped and should run".to_owned();
+            config.into_iter().chain([PlannedStep { step: Step::Start { guest }, reason }]).collect()
+        }
+        RunChange::Shutdown => {
+            let timeout_s = shutdown_timeout_s(desired, sight, settings);
+            let mut reason = "it runs and should be stopped".to_owned();
+            if stop_first {
+                reason.push_str("; first, because a running guest would not take the new configuration");
+            }
+            let shutdown = PlannedStep { step: Step::Shutdown { guest, timeout_s }, reason };
+            if stop_first {
+                [shutdown].into_iter().chain(config).collect()
+            } else {
+                config.into_iter().chain([shutdown]).collect()
+            }
+        }
+    }
+}
+
+/// The guest's own startup order says how long its shutdown may take; the settings say it for all others.
+fn shutdown_timeout_s(desired: &DesiredGuest, sight: &Sight<'_>, settings: &Settings) -> u32 {
+    let context = Context { guest: desired.guest, tag_case: settings.tag_case };
+    let read = || {
+        let row = normalize::row(Field::Startup, desired.guest.kind)?;
+        Some(row.read(sight.config.merged(row.key), context))
+    };
+    let startup = desired.fields.get(&Field::Startup).cloned().or_else(read);
+    let down_s = match startup {
+        Some(Value::Startup(startup)) => startup.down_s.filter(|down_s| *down_s > 0),
+        _ => None,
+    };
+    down_s.unwrap_or(settings.shutdown_timeout_s).clamp(1, LONGEST_SHUTDOWN_S)
+}
+
+fn in_order(sight: &Sight<'_>, fields: &Fields<'_>) -> Vec<Note> {
+    let message = match fields.managed() {
+        0 => "run state as it should be".to_owned(),
+        1 => "the one managed field is as it should be".to_owned(),
+        managed => format!("all {managed} managed fields are as they should be"),
+    };
+    let locked = sight.lock.map(|lock| Note {
+        code: "lock",
+        message: format!(
+            "it has the lock \"{}\"; nothing is to be done, so nothing waits",
+            super::words::shortened(lock)
+        ),
+    });
+    [Note { code: "in_order", message }].into_iter().chain(locked).collect()
+}
+
+fn only_reported(drift: &[Drift]) -> Note {
+    let fields: Vec<&str> = drift.iter().map(|drift| drift.field.as_str()).collect();
+    let what = if fields.is_empty() { "its run state".to_owned() } else { fields.join(", ") };
+    Note {
+        code: "drift_reported",
+        message: format!("{what}: not corrected, because drift is only to be reported"),
+    }
+}
+
+/// A look that only read the list and the configuration cannot know who else has the guest.
+fn not_checked(sight: &Sight<'_>) -> Option<Note> {
+    sight.live.is_none().then(|| Note {
+        code: "not_checked",
+        message: "whether HA manages it or a backup runs is looked at again right before each step"
+            .to_owned(),
+    })
+}
+
+fn unplannable(desired: &DesiredGuest, failure: PlanFailure) -> GuestPlan {
+    // What the owner suspended is held, whatever can be seen of it.
+    let hold = holds::suspended(desired);
+    let failure = if hold.is_some() { None } else { Some(failure) };
+    GuestPlan { hold, failure, ..empty(desired, RunState::Unknown) }
+}
+
+fn empty(desired: &DesiredGuest, run_state: RunState) -> GuestPlan {
+    GuestPlan {
+        resource_id: desired.resource_id.clone(),
+        guest: desired.guest,
+        run_state,
+        steps: Vec::new(),
+        drift: Vec::new(),
+        hold: None,
+        notes: Vec::new(),
+        pending_reboot: Vec::new(),
+        failure: None,
+    }
+}

@@ -1,0 +1,192 @@
+//! What holds for every plan, whatever is wanted and whatever is there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::collection::btree_map;
+use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, proptest};
+use proptest::strategy::Union;
+
+use super::round_trip::Guest;
+use super::{NodeObservation, Settings, plan, plan_guest};
+use crate::model::desired::{DesiredGuest, DesiredState, DriftPolicy, Field, Value, WantedRun};
+use crate::model::guest::{GuestId, GuestKind, RunState, Vmid};
+use crate::model::observed::PendingChange;
+use crate::model::step::Step;
+use crate::normalize::{self, round_trips};
+
+fn desired(guest: GuestId) -> impl Strategy<Value = DesiredGuest> {
+    let field =
+        prop::sample::select(normalize::rows(guest.kind).iter().map(|row| row.field).collect::<Vec<_>>());
+    let one = field.prop_flat_map(move |field| (Just(field), round_trips::wanted(field)));
+    let run = prop::sample::select(vec![None, Some(WantedRun::Running), Some(WantedRun::Stopped)]);
+    (prop::collection::vec(one, 0..8), run).prop_map(move |(fields, run_state)| DesiredGuest {
+        resource_id: guest.to_string(),
+        guest,
+        run_state,
+        fields: fields.into_iter().collect::<BTreeMap<Field, Value>>(),
+        drift: DriftPolicy::Correct,
+        ignore: BTreeSet::new(),
+        suspend: false,
+        data_bearing: true,
+    })
+}
+
+/// Whatever text may stand in a configuration: values of ours, raw values, foreign keys.
+fn config(kind: GuestKind) -> impl Strategy<Value = BTreeMap<String, String>> {
+    let mut keys: Vec<String> = normalize::rows(kind).iter().map(|row| row.key.to_owned()).collect();
+    keys.extend(["net0", "rootfs", "foo", "unused0"].map(str::to_owned));
+    let value = prop::sample::select(vec![
+        "1",
+        "0",
+        "2",
+        "512",
+        "web",
+        "abc",
+        "a;b",
+        " ",
+        "order=1",
+        "hello",
+        "hello\n",
+        "current=96",
+        "x y",
+    ]);
+    btree_map(prop::sample::select(keys), value.prop_map(str::to_owned), 0..9)
+}
+
+fn there(guest: GuestId) -> impl Strategy<Value = Guest> {
+    let run = prop::sample::select(vec![RunState::Running, RunState::Stopped]);
+    (run, config(guest.kind), any::<bool>()).prop_map(move |(run, current, waits)| {
+        let mut there = Guest::new(guest, run, &[]);
+        there.current = current;
+        if waits && guest.kind == GuestKind::Qemu {
+            there.pending.insert("cores".to_owned(), PendingChange::Set("3".to_owned()));
+        }
+        there
+    })
+}
+
+fn guest_id(kind: GuestKind, vmid: u64) -> GuestId {
+    GuestId::new(kind, Vmid::new(vmid).unwrap())
+}
+
+fn pair() -> impl Strategy<Value = (DesiredGuest, Guest)> {
+    let one = |kind| (desired(guest_id(kind, 103)), there(guest_id(kind, 103))).boxed();
+    Union::new(GuestKind::ALL.map(one))
+}
+
+proptest! {
+    #[test]
+    fn a_plan_that_was_applied_plans_to_nothing((desired, mut there) in pair()) {
+        let settings = Settings::default();
+        // As the lane does it: one step, then look and plan again.
+        for _ in 0..3 {
+            let plan = plan_guest(&desired, &there.observe(), &settings);
+            prop_assert_eq!(&plan.failure, &None);
+            let Some(first) = plan.steps.first() else { break };
+            there.apply(&first.step);
+        }
+        let last = plan_guest(&desired, &there.observe(), &settings);
+        prop_assert!(last.is_in_order() && last.drift.is_empty(), "{:#?}", last);
+    }
+
+    #[test]
+    fn no_write_has_a_key_that_was_not_named((desired, there) in pair()) {
+        let named: BTreeSet<&str> = desired.fields.keys()
+            .map(|field| normalize::row(*field, desired.guest.kind).unwrap().key).collect();
+        let plan = plan_guest(&desired, &there.observe(), &Settings::default());
+        for planned in &plan.steps {
+            if let Step::SetConfig { change, .. } = &planned.step {
+                for key in change.set.keys().chain(&change.delete) {
+                    prop_assert!(named.contains(key.as_str()), "{}", key);
+                }
+                prop_assert!(!change.digest.is_empty());
+            }
+        }
+    }
+
+    /// What was read is never written back: with nothing wanted but defaults, no text of the node is in a write.
+    #[test]
+    fn no_write_repeats_what_was_read((desired, there) in pair()) {
+        let mut desired = desired;
+        for value in desired.fields.values_mut() {
+            *value = Value::Absent;
+        }
+        let plan = plan_guest(&desired, &there.observe(), &Settings::default());
+        for planned in &plan.steps {
+            if let Step::SetConfig { change, .. } = &planned.step {
+                let allowed = ["512", "0"];
+                prop_assert!(change.set.values().all(|text| allowed.contains(&text.as_str())), "{:?}", change);
+            }
+        }
+    }
+
+    #[test]
+    fn a_guest_that_is_held_or_cannot_be_read_gets_no_step((desired, mut there) in pair(), which in 0..6_u8) {
+        let mut desired = desired;
+        match which {
+            0 => there.lock = Some("backup".to_owned()),
+            1 => there.template = true,
+            2 => there.backup_task = Some("UPID:…".to_owned()),
+            3 => there.ha = crate::model::observed::HaState::Managed(Some("started".to_owned())),
+            4 => there.run = RunState::Paused,
+            _ => desired.suspend = true,
+        }
+        let plan = plan_guest(&desired, &there.observe(), &Settings::default());
+        prop_assert_eq!(plan.steps, Vec::new());
+        let plan = plan_guest(&DesiredGuest { drift: DriftPolicy::Report, ..desired }, &there.observe(), &Settings::default());
+        prop_assert_eq!(plan.steps, Vec::new());
+    }
+
+    #[test]
+    fn a_plan_does_not_depend_on_the_order_of_anything(
+        guests in prop::collection::vec(pair(), 0..5),
+        order in any::<prop::sample::Index>(),
+    ) {
+        let numbered = (200..).zip(guests).map(|(vmid, (mut desired, mut there))| {
+            desired.guest = guest_id(desired.guest.kind, vmid);
+            there.id = desired.guest;
+            desired.resource_id = format!("r{vmid}");
+            (desired, there)
+        });
+        let numbered: Vec<(DesiredGuest, Guest)> = numbered.collect();
+        let mut other = numbered.clone();
+        if !other.is_empty() {
+            let middle = order.index(other.len());
+            other.rotate_left(middle);
+            other.reverse();
+        }
+        prop_assert_eq!(plan_all(&numbered), plan_all(&other));
+    }
+
+    #[test]
+    fn a_guest_that_is_not_named_is_not_touched(guests in prop::collection::vec(pair(), 1..5)) {
+        let mut guests: Vec<(DesiredGuest, Guest)> = (200..).zip(guests).map(|(vmid, (mut desired, mut there))| {
+            desired.guest = guest_id(desired.guest.kind, vmid);
+            there.id = desired.guest;
+            (desired, there)
+        }).collect();
+        let (unnamed, unnamed_there) = guests.remove(0);
+        let state = state(&guests);
+        let mut seen = seen(&guests);
+        let crate::model::observed::Presence::Listed(listed) = unnamed_there.look().presence else { panic!() };
+        seen.listed.push(listed);
+        let plan = plan(&state, &seen, &Settings::default());
+        prop_assert!(plan.guests.iter().all(|planned| planned.guest != unnamed.guest));
+        prop_assert_eq!(plan.unmanaged.len(), 1);
+        prop_assert!(plan.guests.iter().flat_map(|planned| &planned.steps).all(|step| step.step.guest() != unnamed.guest));
+    }
+}
+
+fn plan_all(guests: &[(DesiredGuest, Guest)]) -> super::Plan {
+    plan(&state(guests), &seen(guests), &Settings::default())
+}
+
+fn state(guests: &[(DesiredGuest, Guest)]) -> DesiredState {
+    let guests = guests.iter().map(|(desired, _)| desired.clone()).collect();
+    DesiredState { generation: 1, sha256: String::new(), guests, refused: Vec::new() }
+}
+
+fn seen(guests: &[(DesiredGuest, Guest)]) -> NodeObservation {
+    let guests = guests.iter().map(|(desired, there)| (desired.guest.vmid, there.look())).collect();
+    NodeObservation { guests, ..NodeObservation::default() }
+}

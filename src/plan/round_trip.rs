@@ -1,0 +1,156 @@
+//! A small pure model of what Proxmox does with a write and gives back, for the tests of the planner: text forms,
+//! what waits while a guest runs, what a start applies. What it cannot do it refuses by panicking.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::guest::{GuestId, GuestKind, RunState};
+use crate::model::observed::{
+    GuestConfig, GuestObservation, HaState, ListedGuest, LiveStatus, PendingChange, Presence, Reading,
+};
+use crate::model::step::{ConfigChange, Step};
+
+#[derive(Clone, Debug)]
+pub(super) struct Guest {
+    pub(super) id: GuestId,
+    pub(super) run: RunState,
+    pub(super) lock: Option<String>,
+    pub(super) template: bool,
+    pub(super) ha: HaState,
+    pub(super) backup_task: Option<String>,
+    pub(super) current: BTreeMap<String, String>,
+    pub(super) pending: BTreeMap<String, PendingChange>,
+}
+
+impl Guest {
+    pub(super) fn new(id: GuestId, run: RunState, config: &[(&str, &str)]) -> Self {
+        Self {
+            id,
+            run,
+            lock: None,
+            template: false,
+            ha: HaState::NotManaged,
+            backup_task: None,
+            current: config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+            pending: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn observe(&self) -> GuestObservation {
+        let live = LiveStatus {
+            run: self.run,
+            lock: self.lock.clone(),
+            template: self.template,
+            ha: self.ha.clone(),
+            backup_task: self.backup_task.clone(),
+        };
+        GuestObservation { live: Some(Reading::Known(live)), ..self.look() }
+    }
+
+    /// As the tick sees it: the list and the configuration.
+    pub(super) fn look(&self) -> GuestObservation {
+        let listed = ListedGuest {
+            guest: self.id,
+            name: self.current.get("hostname").cloned(),
+            run: self.run,
+            template: self.template,
+            lock: self.lock.clone(),
+            tags: Vec::new(),
+            uptime_seconds: None,
+        };
+        let config = GuestConfig {
+            current: self.current.clone(),
+            pending: self.pending.clone(),
+            digest: self.digest(),
+        };
+        GuestObservation { presence: Presence::Listed(listed), config: Reading::Known(config), live: None }
+    }
+
+    pub(super) fn apply(&mut self, step: &Step) {
+        assert_eq!(self.lock, None, "{step}: the guest is locked");
+        match step {
+            Step::SetConfig { guest, change } => {
+                assert_eq!(*guest, self.id);
+                self.write(change);
+            }
+            Step::Start { .. } => {
+                assert_eq!(self.run, RunState::Stopped, "{step}");
+                self.apply_pending();
+                self.run = RunState::Running;
+            }
+            Step::Shutdown { .. } => {
+                assert_eq!(self.run, RunState::Running, "{step}");
+                self.run = RunState::Stopped;
+            }
+            Step::Snapshot { .. } | Step::DeleteSnapshot { .. } => panic!("{step} is no step of a plan"),
+        }
+    }
+
+    fn write(&mut self, change: &ConfigChange) {
+        assert_eq!(change.digest, self.digest(), "checked against another configuration");
+        assert!(!change.set.is_empty() || !change.delete.is_empty(), "no options specified");
+        let both: BTreeSet<&String> = change.set.keys().filter(|key| change.delete.contains(*key)).collect();
+        assert!(both.is_empty(), "set and deleted: {both:?}");
+        for key in &change.delete {
+            assert!(self.current.contains_key(key) || self.pending.contains_key(key), "{key} is not there");
+            assert!(
+                !(self.id.kind == GuestKind::Lxc && key == "memory"),
+                "unable to delete required option 'memory'"
+            );
+            self.pending.insert(key.clone(), PendingChange::Delete);
+        }
+        for (key, value) in &change.set {
+            assert!(key == "description" || !value.contains(['\n', '\r']), "{key}: line feed");
+            self.pending.insert(key.clone(), PendingChange::Set(stored(self.id.kind, key, value)));
+        }
+        let waits = |key: &str| {
+            self.run != RunState::Stopped
+                && self.id.kind == GuestKind::Qemu
+                && matches!(key, "cores" | "memory")
+        };
+        let (later, now): (BTreeMap<_, _>, _) =
+            std::mem::take(&mut self.pending).into_iter().partition(|(key, _)| waits(key));
+        self.pending = now;
+        self.apply_pending();
+        // A pending value that is the current one is no change.
+        let same = |key: &String, next: &PendingChange| match next {
+            PendingChange::Set(value) => self.current.get(key) == Some(value),
+            PendingChange::Delete => !self.current.contains_key(key),
+        };
+        self.pending = later.into_iter().filter(|(key, change)| !same(key, change)).collect();
+    }
+
+    fn apply_pending(&mut self) {
+        for (key, change) in std::mem::take(&mut self.pending) {
+            match change {
+                PendingChange::Set(value) if value.is_empty() => self.current.remove(&key),
+                PendingChange::Set(value) => self.current.insert(key, value),
+                PendingChange::Delete => self.current.remove(&key),
+            };
+        }
+    }
+
+    /// Not SHA-1: any text that changes with the configuration.
+    fn digest(&self) -> String {
+        format!("{:?}{:?}", self.current, self.pending)
+    }
+}
+
+/// The text that is read back for a text that was written; empty: the key vanishes.
+fn stored(kind: GuestKind, key: &str, value: &str) -> String {
+    match (kind, key) {
+        (GuestKind::Lxc, "description") => match value.trim_end_matches('\n') {
+            "" | "0" => String::new(),
+            text => format!("{text}\n"),
+        },
+        (GuestKind::Qemu, "description") => match value.trim_end() {
+            "0" => String::new(),
+            text => text.to_owned(),
+        },
+        (_, "tags") => {
+            let tags: BTreeSet<String> =
+                value.split([';', ',', ' ']).filter(|tag| !tag.is_empty()).map(str::to_lowercase).collect();
+            if tags.is_empty() { " ".to_owned() } else { tags.into_iter().collect::<Vec<_>>().join(";") }
+        }
+        _ => value.to_owned(),
+    }
+}

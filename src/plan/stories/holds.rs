@@ -1,0 +1,208 @@
+//! Who has the guest: every reason to wait.
+
+use expect_test::expect;
+use serde_json::json;
+
+use super::{check, check_seen, container, db, missing, vm, wanted, web};
+use crate::model::guest::RunState;
+use crate::model::observed::{GuestObservation, HaState, Presence, Reading};
+use crate::plan::{Settings, plan_guest};
+
+#[test]
+fn each_lock_holds_a_guest_that_differs_and_is_only_told_of_one_that_does_not() {
+    let desired = web(json!({"cores": 2}));
+    let mut there = container(RunState::Running, &[("cores", "1"), ("lock", "mounted")]);
+    check(
+        &desired,
+        &there,
+        expect![[r#"
+        lxc/101 web  running  held
+            cores        1 -> 2
+          held (lock): lxc/101 has the lock "mounted": its file systems are mounted on the node
+             to go on: `pct unmount 101` on the node
+    "#]],
+    );
+    for lock in [
+        "backup",
+        "create",
+        "destroyed",
+        "disk",
+        "fstrim",
+        "migrate",
+        "rollback",
+        "snapshot",
+        "snapshot-delete",
+        "clone",
+        "suspending",
+        "suspended",
+        "of-tomorrow",
+    ] {
+        there.lock = Some(lock.to_owned());
+        let plan = plan_guest(&desired, &there.observe(), &Settings::default());
+        let hold = plan.hold.unwrap();
+        assert_eq!(plan.steps, []);
+        assert!(hold.detail.contains(lock) && !hold.remedy.is_empty(), "{hold:?}");
+        // The list of the tick knows it too.
+        assert!(plan_guest(&desired, &there.look(), &Settings::default()).hold.is_some());
+    }
+    there.current.insert("cores".to_owned(), "2".to_owned());
+    check(
+        &desired,
+        &there,
+        expect![[r#"
+        lxc/101 web  running  in order
+          - the one managed field is as it should be
+          - it has the lock "of-tomorrow"; nothing is to be done, so nothing waits
+    "#]],
+    );
+}
+
+#[test]
+fn a_vm_that_only_runs_for_its_backup_is_not_drift() {
+    let desired = db(json!({"run_state": "stopped"}));
+    let mut there = vm(RunState::Paused, &[]);
+    there.lock = Some("backup".to_owned());
+    check(
+        &desired,
+        &there,
+        expect![[r#"
+        qemu/200 db  paused  held
+          held (lock): qemu/200 has the lock "backup": a backup works on it, or was killed while it did
+             to go on: wait until the backup has ended; if no task works on it any more, `qm unlock 200` as root on the node
+    "#]],
+    );
+    there.run = RunState::Running;
+    check(
+        &desired,
+        &there,
+        expect![[r#"
+        qemu/200 db  running  held
+          held (lock): qemu/200 has the lock "backup": a backup works on it, or was killed while it did
+             to go on: wait until the backup has ended; if no task works on it any more, `qm unlock 200` as root on the node
+    "#]],
+    );
+    there.run = RunState::Paused;
+    there.lock = None;
+    check(
+        &desired,
+        &there,
+        expect![[r#"
+        qemu/200 db  paused  held
+          held (paused): qemu/200 is paused: somebody holds it there, or a backup of the stopped VM is beginning
+             to go on: wait if a backup runs, else `qm resume 200` or shut it down
+    "#]],
+    );
+}
+
+#[test]
+fn a_container_that_its_backup_stopped_is_not_started() {
+    let desired = web(json!({"run_state": "running"}));
+    let mut there = container(RunState::Stopped, &[]);
+    there.backup_task = Some("UPID:pve:0000AAAA:0000BBBB:6740C000:vzdump:101:root@pam:".to_owned());
+    check(
+        &desired,
+        &there,
+        expect![[r#"
+        lxc/101 web  stopped  held
+          held (backup): a backup of lxc/101 is running (UPID:pve:0000AAAA:0000BBBB:6740C000:vzdump:101:root@pam:)
+             to go on: wait until it has ended
+    "#]],
+    );
+}
+
+#[test]
+fn a_template_is_held() {
+    let mut there = container(RunState::Stopped, &[]);
+    there.template = true;
+    check(
+        &web(json!({"run_state": "running"})),
+        &there,
+        expect![[r#"
+        lxc/101 web  stopped  held
+            run_state    "stopped" -> "running"
+          held (template): lxc/101 is a template: it cannot run, and clones are made from it
+             to go on: take it out of the desired state, or name a clone of it
+    "#]],
+    );
+    let there = container(RunState::Stopped, &[("template", "1")]);
+    check(
+        &web(json!({"cores": 2})),
+        &there,
+        expect![[r#"
+        lxc/101 web  stopped  held
+            cores        not set -> 2
+          held (template): lxc/101 is a template: it cannot run, and clones are made from it
+             to go on: take it out of the desired state, or name a clone of it
+    "#]],
+    );
+}
+
+#[test]
+fn a_guest_of_the_ha_manager_is_held_unless_it_ignores_it() {
+    let desired = db(json!({"run_state": "running", "tags": ["a"]}));
+    let mut there = vm(RunState::Stopped, &[]);
+    there.ha = HaState::Managed(Some("stopped".to_owned()));
+    check(
+        &desired,
+        &there,
+        expect![[r#"
+            qemu/200 db  stopped  held
+                run_state    "stopped" -> "running"
+                tags         [] -> ["a"]
+              held (ha_managed): the HA manager decides about qemu/200 (its state there: stopped)
+                 to go on: change it through HA, or take it out of HA with `ha-manager remove vm:200`
+        "#]],
+    );
+    there.ha = HaState::Managed(None);
+    assert!(plan_guest(&desired, &there.observe(), &Settings::default()).hold.is_some());
+    there.ha = HaState::Managed(Some("ignored".to_owned()));
+    check(
+        &desired,
+        &there,
+        expect![[r#"
+            qemu/200 db  stopped  2 steps
+                run_state    "stopped" -> "running"
+                tags         [] -> ["a"]
+              1. set tags=a of qemu/200
+                 because tags is empty, should be [a]
+              2. start qemu/200
+                 because it is stopped and should run
+        "#]],
+    );
+}
+
+#[test]
+fn a_suspended_resource_is_held_even_when_it_is_in_order_or_out_of_sight() {
+    let desired =
+        wanted(json!({"id": "web", "kind": "lxc_guest", "suspend": true, "spec": {"vmid": 101, "cores": 2}}));
+    check(
+        &desired,
+        &container(RunState::Running, &[("cores", "4")]),
+        expect![[r#"
+        lxc/101 web  running  held
+            cores        4 -> 2
+          held (suspended): the desired state suspends web
+             to go on: take `suspend` out of the resource
+    "#]],
+    );
+    check(
+        &desired,
+        &container(RunState::Running, &[("cores", "2")]),
+        expect![[r#"
+        lxc/101 web  running  held
+          held (suspended): the desired state suspends web
+             to go on: take `suspend` out of the resource
+    "#]],
+    );
+    let seen =
+        GuestObservation { presence: Presence::NotListed, config: Reading::Unknown(missing()), live: None };
+    check_seen(
+        &desired,
+        &seen,
+        expect![[r#"
+        lxc/101 web  unknown  held
+          held (suspended): the desired state suspends web
+             to go on: take `suspend` out of the resource
+    "#]],
+    );
+}
