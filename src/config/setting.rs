@@ -1,0 +1,171 @@
+//! The table of settings: what the configuration may say, what each may be, and what it is when nothing is said.
+//! The file's keys, the environment's names, `config show`, the JSON Schema and the README all come from here.
+
+/// What a setting's value may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A base address: https, or http to this machine itself.
+    Url,
+    /// An absolute path.
+    File,
+    /// An absolute path, or the bare name of a systemd credential.
+    SecretFile,
+    /// Never shown.
+    Secret,
+    Number {
+        min: u64,
+        max: u64,
+    },
+    Flag,
+    /// SHA-256 of a certificate: 64 hex digits, with or without colons.
+    Pin,
+    /// A name that becomes a segment of the hub's addresses.
+    Identifier,
+    TokenId,
+    Choice(&'static [&'static str]),
+    /// A level, or levels by module; see [`LEVELS`].
+    LogFilter,
+}
+
+/// What a log filter may ask for.
+pub const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+#[derive(Debug)]
+pub struct Setting {
+    pub section: &'static str,
+    pub key: &'static str,
+    pub kind: Kind,
+    /// As `config show` prints it; empty when there is none.
+    pub default: &'static str,
+    pub help: &'static str,
+}
+
+impl Setting {
+    /// `hub.url`
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.section, self.key)
+    }
+
+    /// `FELHOM_AGENT_HUB_URL`
+    pub fn variable(&self) -> String {
+        format!("{PREFIX}{}_{}", self.section.to_uppercase(), self.key.to_uppercase())
+    }
+
+    pub fn is_secret(&self) -> bool {
+        self.kind == Kind::Secret
+    }
+}
+
+/// What the name of every environment variable of ours starts with.
+pub const PREFIX: &str = "FELHOM_AGENT_";
+
+/// Settings of which one layer may name only one, and where a later layer's choice replaces an earlier one's.
+pub const ONE_OF: [&[&str]; 4] = [
+    &["hub.api_key", "hub.api_key_file"],
+    &["hub.ca_file", "hub.pin_sha256"],
+    &["proxmox.token_secret", "proxmox.token_secret_file"],
+    &["proxmox.ca_file", "proxmox.pin_sha256", "proxmox.insecure"],
+];
+
+pub fn find(section: &str, key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.section == section && setting.key == key)
+}
+
+pub fn sections() -> Vec<&'static str> {
+    let mut sections: Vec<&str> = SETTINGS.iter().map(|setting| setting.section).collect();
+    sections.dedup();
+    sections
+}
+
+pub fn keys_of(section: &str) -> Vec<&'static str> {
+    SETTINGS.iter().filter(|setting| setting.section == section).map(|setting| setting.key).collect()
+}
+
+const fn setting(
+    section: &'static str,
+    key: &'static str,
+    kind: Kind,
+    default: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting { section, key, kind, default, help }
+}
+
+const fn number(min: u64, max: u64) -> Kind {
+    Kind::Number { min, max }
+}
+
+/// Every setting, by section.
+#[rustfmt::skip]
+pub static SETTINGS: &[Setting] = &[
+    setting("hub", "url", Kind::Url, "", "address of the hub; without it the agent works alone"),
+    setting("hub", "host_id", Kind::Identifier, "", "name of this host at the hub; minted once into the state directory if absent"),
+    setting("hub", "api_key", Kind::Secret, "", "key for the hub; better given as a file"),
+    setting("hub", "api_key_file", Kind::SecretFile, "", "file (mode 0600) or systemd credential that holds the key"),
+    setting("hub", "poll_seconds", number(60, 3600), "900", "seconds between reports until the hub says otherwise"),
+    setting("hub", "timeout_seconds", number(1, 300), "30", "deadline of one call to the hub, everything included"),
+    setting("hub", "ca_file", Kind::File, "", "PEM file of the authority that signed the hub's certificate"),
+    setting("hub", "pin_sha256", Kind::Pin, "", "SHA-256 of the hub's own certificate"),
+    setting("proxmox", "url", Kind::Url, "https://127.0.0.1:8006", "address of this node's API"),
+    setting("proxmox", "node", Kind::Identifier, "", "name of this node; asked from the node if absent"),
+    setting("proxmox", "token_id", Kind::TokenId, "", "API token, as in root@pam!agent"),
+    setting("proxmox", "token_secret", Kind::Secret, "", "the token's secret; better given as a file"),
+    setting("proxmox", "token_secret_file", Kind::SecretFile, "", "file (mode 0600) or systemd credential that holds the secret"),
+    setting("proxmox", "timeout_seconds", number(1, 300), "35", "deadline of one call; the node itself gives up after 30"),
+    setting("proxmox", "pin_sha256", Kind::Pin, "", "SHA-256 of the node's certificate, as `felhom-agent pin` prints it"),
+    setting("proxmox", "ca_file", Kind::File, "", "PEM file of the authority that signed the node's certificate"),
+    setting("proxmox", "insecure", Kind::Flag, "false", "believe any certificate; warned about at every start"),
+    setting("agent", "state_dir", Kind::File, "/var/lib/felhom-agent", "where the agent keeps what must survive a restart"),
+    setting("agent", "reconcile_seconds", number(1, 3600), "60", "seconds between two looks at the guests"),
+    setting("agent", "task_seconds", number(10, 86_400), "900", "how long a lane waits for a task before it lets it run alone"),
+    setting("agent", "guest_shutdown_seconds", number(1, 3600), "180", "how long a guest may take to shut down"),
+    setting("agent", "stop_seconds", number(1, 600), "20", "how long the daemon waits for its lanes when it is told to end"),
+    setting("agent", "log", Kind::LogFilter, "info", "error, warn, info, debug or trace; also by module: info,felhom_agent::pve=debug"),
+    setting("desired", "source", Kind::Choice(&["file", "hub", "none"]), "", "where desired state comes from; if absent: the file if one is named, else the hub if there is one"),
+    setting("desired", "file", Kind::File, "", "file that holds the desired state"),
+    setting("desired", "poll_seconds", number(1, 3600), "5", "seconds between two looks at the file"),
+    setting("cloudflared", "ready_url", Kind::Url, "", "address of cloudflared's metrics server, as in http://127.0.0.1:20241"),
+    setting("limits", "power", number(1, 64), "4", "starts, shutdowns and reboots at once"),
+    setting("limits", "config", number(1, 64), "8", "configuration changes at once"),
+    setting("limits", "storage_heavy", number(1, 16), "2", "backups, restores, clones and resizes at once"),
+    setting("limits", "storage_heavy_per_storage", number(1, 16), "1", "the same, on one storage"),
+    setting("limits", "destructive", number(1, 4), "1", "destructive steps at once"),
+    setting("limits", "lane_idle_seconds", number(1, 3600), "60", "how long a lane without work keeps its thread"),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{Kind, ONE_OF, SETTINGS, find, sections};
+
+    #[test]
+    fn every_setting_is_named_once_and_sections_stand_together() {
+        let names: BTreeSet<String> = SETTINGS.iter().map(super::Setting::name).collect();
+        assert_eq!(names.len(), SETTINGS.len());
+        let unique: BTreeSet<&str> = sections().into_iter().collect();
+        assert_eq!(unique.len(), sections().len());
+    }
+
+    #[test]
+    fn every_alternative_exists() {
+        for name in ONE_OF.iter().copied().flatten() {
+            let (section, key) = name.split_once('.').unwrap();
+            assert!(find(section, key).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_default_is_what_its_kind_allows() {
+        for setting in SETTINGS {
+            match setting.kind {
+                Kind::Number { min, max } => {
+                    let number: u64 = setting.default.parse().unwrap();
+                    assert!((min..=max).contains(&number), "{}", setting.name());
+                }
+                Kind::Flag => assert_eq!(setting.default, "false"),
+                _ => {}
+            }
+        }
+    }
+}
