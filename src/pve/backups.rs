@@ -1,0 +1,128 @@
+//! Backups: making one, restoring one into a new guest, and the jobs that Proxmox runs by itself.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::client::{Client, Intent, LIST};
+use super::error::PveError;
+use super::form::Form;
+use super::perl;
+use super::upid::Upid;
+use crate::http::Method;
+use crate::journal::Recorded;
+use crate::model::guest::{GuestId, GuestKind, Vmid};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackupMode {
+    Snapshot,
+    Suspend,
+    Stop,
+}
+
+/// One backup of one guest. Nothing is pruned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackupOrder {
+    pub vmid: Vmid,
+    pub storage: String,
+    pub mode: BackupMode,
+    pub notes: Option<String>,
+    pub protected: bool,
+    /// How long it may wait for other backups of the node, in minutes; Proxmox's own default is three hours.
+    pub lock_wait_minutes: u32,
+}
+
+/// A backup that becomes a new guest; one that exists already is never overwritten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoreOrder {
+    pub target: GuestId,
+    /// `store:backup/vzdump-lxc-103-….tar.zst`
+    pub volume: String,
+    /// Where its disks go.
+    pub storage: String,
+    /// New MAC addresses, so that it can run beside the original.
+    pub unique: bool,
+    /// Further keys of the configuration, in Proxmox's own words.
+    pub config: BTreeMap<String, String>,
+}
+
+/// A job of `/cluster/backup`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct BackupJob {
+    pub id: String,
+    /// What is not said is on.
+    #[serde(default, deserialize_with = "perl::flag")]
+    pub enabled: Option<bool>,
+    #[serde(default, deserialize_with = "perl::text")]
+    pub schedule: Option<String>,
+    #[serde(default, deserialize_with = "perl::text")]
+    pub storage: Option<String>,
+    #[serde(default, deserialize_with = "perl::text")]
+    pub mode: Option<String>,
+    /// `100,103`; absent with `all` or a pool.
+    #[serde(default, deserialize_with = "perl::text")]
+    pub vmid: Option<String>,
+    #[serde(default, deserialize_with = "perl::switch")]
+    pub all: bool,
+    #[serde(default, deserialize_with = "perl::text")]
+    pub pool: Option<String>,
+    #[serde(default, deserialize_with = "perl::text")]
+    pub comment: Option<String>,
+    /// Seconds since 1970.
+    #[serde(default, rename = "next-run", deserialize_with = "perl::unsigned")]
+    pub next_run: Option<u64>,
+}
+
+impl BackupMode {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Snapshot => "snapshot",
+            Self::Suspend => "suspend",
+            Self::Stop => "stop",
+        }
+    }
+}
+
+impl Client {
+    /// Needs Sys.Audit on `/`.
+    pub fn backup_jobs(&self) -> Result<Vec<BackupJob>, PveError> {
+        self.get("/cluster/backup", &Form::new(), LIST)
+    }
+
+    /// The task's word proves little: look for the volume afterwards. [`PveError::NothingDone`] when the guest is not
+    /// on this node.
+    pub fn vzdump(&self, recorded: &Recorded, order: &BackupOrder) -> Result<Upid, PveError> {
+        let form = Form::new()
+            .with("vmid", order.vmid)
+            .with("storage", &order.storage)
+            .with("mode", order.mode.as_str())
+            .with("lockwait", order.lock_wait_minutes)
+            // By default a new backup prunes old ones.
+            .with_flag("remove", false)
+            .with_some("notes-template", order.notes.as_ref())
+            .with_some("protected", order.protected.then_some(1));
+        let path = self.on_node("/vzdump")?;
+        self.begin(&Intent::new(recorded, order.vmid), &Method::POST, &path, &form)
+    }
+
+    pub fn restore(&self, recorded: &Recorded, order: &RestoreOrder) -> Result<Upid, PveError> {
+        let mut form = Form::new().with("vmid", order.target.vmid).with("storage", &order.storage);
+        match order.target.kind {
+            GuestKind::Lxc => {
+                form.set("ostemplate", &order.volume);
+                form.set("restore", 1);
+            }
+            GuestKind::Qemu => form.set("archive", &order.volume),
+        }
+        if order.unique {
+            form.set("unique", 1);
+        }
+        for (key, value) in &order.config {
+            form.set(key, value);
+        }
+        // Restoring over a guest is destroying it.
+        form.set("force", 0);
+        let path = self.on_node(&format!("/{}", order.target.kind))?;
+        self.begin(&Intent::new(recorded, order.target.vmid), &Method::POST, &path, &form)
+    }
+}
