@@ -1,0 +1,123 @@
+//! Whether a guest is now as a step wanted it: read again, compared in normal form.
+
+use super::verdict::Effect;
+use crate::model::guest::{GuestId, RunState};
+use crate::model::observed::GuestConfig;
+use crate::model::step::{ConfigChange, Step};
+use crate::normalize::tags::TagCase;
+use crate::normalize::{self, Context};
+use crate::pve::Client;
+
+pub(super) fn of(client: &Client, step: &Step) -> Effect {
+    match step {
+        Step::SetConfig { guest, change } => match client.pending(*guest) {
+            Ok(config) => written(*guest, change, &config),
+            Err(error) => Effect::Unseen(error.to_string()),
+        },
+        Step::Start { guest } => run_state(client, *guest, RunState::Running),
+        Step::Shutdown { guest, timeout_s: _ } => run_state(client, *guest, RunState::Stopped),
+        Step::Snapshot { guest, name } => match snapshot_exists(client, *guest, name) {
+            Ok(true) => Effect::There,
+            Ok(false) => Effect::NotThere(format!("there is no snapshot {name}")),
+            Err(why) => Effect::Unseen(why),
+        },
+        Step::DeleteSnapshot { guest, name } => match snapshot_exists(client, *guest, name) {
+            Ok(false) => Effect::There,
+            Ok(true) => Effect::NotThere(format!("snapshot {name} is still there")),
+            Err(why) => Effect::Unseen(why),
+        },
+    }
+}
+
+fn run_state(client: &Client, guest: GuestId, wanted: RunState) -> Effect {
+    match client.status(guest) {
+        Ok(status) if status.run == wanted => Effect::There,
+        Ok(status) if status.run == RunState::Unknown => {
+            Effect::Unseen("the node does not say whether it runs".to_owned())
+        }
+        Ok(status) => Effect::NotThere(format!("it is {}", status.run)),
+        Err(error) => Effect::Unseen(error.to_string()),
+    }
+}
+
+fn snapshot_exists(client: &Client, guest: GuestId, name: &str) -> Result<bool, String> {
+    let snapshots = client.snapshots(guest).map_err(|error| error.to_string())?;
+    Ok(snapshots.iter().any(|snapshot| snapshot.name == name))
+}
+
+/// Every key of the change, as the next start will see it.
+fn written(guest: GuestId, change: &ConfigChange, config: &GuestConfig) -> Effect {
+    let set = change.set.iter().map(|(key, value)| (key, Some(value.as_str())));
+    let deleted = change.delete.iter().map(|key| (key, None));
+    let missing: Vec<&str> = set
+        .chain(deleted)
+        .filter(|(key, value)| !same(guest, key, *value, config.merged(key)))
+        .map(|(key, _)| key.as_str())
+        .collect();
+    if missing.is_empty() {
+        Effect::There
+    } else {
+        Effect::NotThere(format!("{} not as written", missing.join(", ")))
+    }
+}
+
+/// Whether what was written and what is read are one value. Which tags keep their capitals is the planner's matter.
+fn same(guest: GuestId, key: &str, written: Option<&str>, read: Option<&str>) -> bool {
+    let context = Context { guest, tag_case: TagCase::Lowered };
+    match normalize::rows(guest.kind).iter().find(|row| row.key == key) {
+        Some(row) => row.read(written, context) == row.read(read, context),
+        None => written == read,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Effect, written};
+    use crate::model::guest::{GuestId, GuestKind, Vmid};
+    use crate::model::observed::{GuestConfig, PendingChange};
+    use crate::model::step::ConfigChange;
+
+    fn change(set: &[(&str, &str)], delete: &[&str]) -> ConfigChange {
+        ConfigChange {
+            set: set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+            delete: delete.iter().map(|key| (*key).to_owned()).collect(),
+            digest: "d".to_owned(),
+        }
+    }
+
+    fn effect(change: &ConfigChange, current: &[(&str, &str)], pending: &[(&str, Option<&str>)]) -> Effect {
+        let pending = pending.iter().map(|(key, value)| {
+            let change = value.map_or(PendingChange::Delete, |value| PendingChange::Set(value.to_owned()));
+            ((*key).to_owned(), change)
+        });
+        let config = GuestConfig {
+            current: current.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+            pending: pending.collect(),
+            digest: "e".to_owned(),
+        };
+        written(GuestId::new(GuestKind::Lxc, Vmid::new(101).unwrap()), change, &config)
+    }
+
+    #[test]
+    fn a_write_is_found_again_in_the_form_proxmox_gives_it() {
+        let wanted = change(&[("description", "hello"), ("tags", "B;a"), ("memory", "512")], &["swap"]);
+        let current = [("description", "hello\n"), ("tags", "a;b"), ("memory", "512")];
+        assert_eq!(effect(&wanted, &current, &[]), Effect::There);
+    }
+
+    #[test]
+    fn a_write_that_waits_for_the_next_start_has_been_taken() {
+        let wanted = change(&[("cores", "4")], &[]);
+        assert_eq!(effect(&wanted, &[("cores", "2")], &[("cores", Some("4"))]), Effect::There);
+    }
+
+    #[test]
+    fn a_key_that_is_not_as_written_is_named() {
+        let wanted = change(&[("cores", "4"), ("memory", "512")], &["onboot"]);
+        let current = [("cores", "4"), ("memory", "256"), ("onboot", "1")];
+        assert_eq!(
+            effect(&wanted, &current, &[]),
+            Effect::NotThere("memory, onboot not as written".to_owned())
+        );
+    }
+}

@@ -1,0 +1,193 @@
+//! What Proxmox said of a step, and what the guest looks like afterwards, to one outcome. Pure.
+//! The guest's state decides; the word only explains it. A success that cannot be seen is no success, and an error does not
+//! prove that nothing happened.
+
+use crate::model::outcome::{Failure, Outcome, Recourse};
+
+/// What Proxmox said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    Done {
+        upid: Option<String>,
+    },
+    Warned {
+        upid: String,
+        lines: Vec<String>,
+    },
+    Refused(Failure),
+    /// The task has ended, and nobody can say how.
+    Unknown {
+        upid: String,
+        message: String,
+    },
+    /// There was no answer, and no task can be found that came of the request.
+    Lost {
+        message: String,
+        repeatable: Repeatable,
+    },
+}
+
+/// Whether the same request, still under way somewhere, could do harm together with a later one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repeatable {
+    /// Each carries the digest of what it was planned against: at most one of the two is taken.
+    ByDigest,
+    No,
+}
+
+/// Whether the guest is now as the step wanted it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    There,
+    /// With what was found instead.
+    NotThere(String),
+    /// It could not be read, and why.
+    Unseen(String),
+}
+
+pub(super) fn verdict(word: Word, effect: Effect) -> Outcome {
+    match (word, effect) {
+        (Word::Done { upid }, Effect::There) => Outcome::Done { upid },
+        (Word::Warned { upid, lines }, Effect::There) => Outcome::Warned { upid, lines },
+        // An error, and yet it is as wanted: by this step, or by somebody before it.
+        (Word::Refused(failure), Effect::There) => done_although(failure.upid, failure.message),
+        (Word::Unknown { upid, message }, Effect::There) => done_although(Some(upid), message),
+        (Word::Lost { message, .. }, Effect::There) => done_although(None, message),
+
+        (Word::Done { upid }, Effect::NotThere(found)) => no_effect(upid, "Proxmox says it is done", &found),
+        (Word::Warned { upid, lines }, Effect::NotThere(found)) => {
+            no_effect(Some(upid), &format!("Proxmox says it is done ({})", lines.join("; ")), &found)
+        }
+        (Word::Refused(failure), Effect::NotThere(_)) => Outcome::Failed(failure),
+        (Word::Unknown { upid, message }, Effect::NotThere(found)) => Outcome::Failed(Failure {
+            code: "task_lost",
+            message: format!("{message}, and the guest shows that it was not done: {found}"),
+            upid: Some(upid),
+            recourse: Recourse::Retry,
+        }),
+        (Word::Lost { message, repeatable: Repeatable::ByDigest }, Effect::NotThere(found)) => {
+            Outcome::Failed(Failure {
+                code: "answer_lost",
+                message: format!("{message}, and the guest shows that it was not done: {found}"),
+                upid: None,
+                recourse: Recourse::Retry,
+            })
+        }
+        (Word::Lost { message, repeatable: Repeatable::No }, Effect::NotThere(found)) => Outcome::Uncertain {
+            upid: None,
+            message: format!(
+                "{message}; no task of it was found and the guest does not show it ({found}), but it may be under way still"
+            ),
+        },
+
+        (Word::Done { upid }, Effect::Unseen(why)) => ended_unseen(upid, "Proxmox says it is done", &why),
+        (Word::Warned { upid, .. }, Effect::Unseen(why)) => {
+            ended_unseen(Some(upid), "Proxmox says it is done, with warnings", &why)
+        }
+        (Word::Refused(failure), Effect::Unseen(why)) => unseen(failure.upid, &failure.message, &why),
+        (Word::Unknown { upid, message }, Effect::Unseen(why)) => unseen(Some(upid), &message, &why),
+        (Word::Lost { message, .. }, Effect::Unseen(why)) => unseen(None, &message, &why),
+    }
+}
+
+fn done_although(upid: Option<String>, message: String) -> Outcome {
+    match upid {
+        Some(upid) => Outcome::Warned { upid, lines: vec![message] },
+        None => {
+            log::warn!("it is as wanted, although Proxmox said: {message}");
+            Outcome::Done { upid: None }
+        }
+    }
+}
+
+fn no_effect(upid: Option<String>, word: &str, found: &str) -> Outcome {
+    Outcome::Failed(Failure {
+        code: "no_effect",
+        message: format!("{word}, but the guest does not show it: {found}"),
+        upid,
+        recourse: Recourse::Retry,
+    })
+}
+
+fn unseen(upid: Option<String>, word: &str, why: &str) -> Outcome {
+    Outcome::Uncertain { upid, message: unseen_text(word, why) }
+}
+
+/// Nothing of it is under way any more, so that the next look at the guest can decide.
+fn ended_unseen(upid: Option<String>, word: &str, why: &str) -> Outcome {
+    Outcome::Failed(Failure {
+        code: "unseen",
+        message: unseen_text(word, why),
+        upid,
+        recourse: Recourse::Retry,
+    })
+}
+
+fn unseen_text(word: &str, why: &str) -> String {
+    format!("{word}; the guest could not be read afterwards: {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Effect, Repeatable, Word, verdict};
+    use crate::model::outcome::{Failure, Outcome, Recourse};
+
+    fn words() -> [Word; 6] {
+        let upid = "UPID:x".to_owned();
+        [
+            Word::Done { upid: Some(upid.clone()) },
+            Word::Warned { upid: upid.clone(), lines: vec!["low on space".to_owned()] },
+            Word::Refused(Failure {
+                code: "locked",
+                message: "CT is locked (backup)".to_owned(),
+                upid: None,
+                recourse: Recourse::Wait,
+            }),
+            Word::Unknown { upid, message: "unexpected status".to_owned() },
+            Word::Lost { message: "595".to_owned(), repeatable: Repeatable::ByDigest },
+            Word::Lost { message: "595".to_owned(), repeatable: Repeatable::No },
+        ]
+    }
+
+    fn name(outcome: &Outcome) -> &'static str {
+        match outcome {
+            Outcome::Done { .. } => "done",
+            Outcome::Warned { .. } => "warned",
+            Outcome::Conflict { .. } => "conflict",
+            Outcome::Failed(failure) => failure.code,
+            Outcome::Uncertain { .. } => "uncertain",
+            Outcome::StillRunning { .. } => "running",
+        }
+    }
+
+    #[test]
+    fn the_state_decides_and_the_word_explains() {
+        let table = [
+            (Effect::There, ["done", "warned", "done", "warned", "done", "done"]),
+            (
+                Effect::NotThere("stopped".to_owned()),
+                ["no_effect", "no_effect", "locked", "task_lost", "answer_lost", "uncertain"],
+            ),
+            (
+                Effect::Unseen("595".to_owned()),
+                ["unseen", "unseen", "uncertain", "uncertain", "uncertain", "uncertain"],
+            ),
+        ];
+        for (effect, expected) in table {
+            let found = words().map(|word| name(&verdict(word, effect.clone())));
+            assert_eq!(found, expected, "{effect:?}");
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_seen_is_never_a_success() {
+        for word in words() {
+            match verdict(word, Effect::Unseen("no answer".to_owned())) {
+                Outcome::Uncertain { message, .. } | Outcome::Failed(Failure { message, .. }) => {
+                    assert!(message.contains("no answer"), "{message}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
