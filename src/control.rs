@@ -1,0 +1,483 @@
+//! The control loop: desired state in, observe, plan, dispatch to lanes, status out.
+//!
+//! *Owns* the desired state, the last observation, the status of each resource, the blocked flag, and the lanes.
+//! *Fed by* one channel of [`Event`]s and the timer's tick. *Emits* looks to the observer, jobs to the lanes, pokes to the source.
+//! *Never* waits for anything but its own select, and never talks to Proxmox or the hub itself: the observer, the lanes, the
+//! source and the reporter do, each on its own thread, and tell it afterwards.
+//!
+//! An event says *that* something happened; what is true is looked at again. A lost or doubled tick harms nothing. A guest has at
+//! most one job in its lane, and the job re-reads its guest before it does anything.
+
+mod book;
+pub mod brake;
+mod converge;
+mod desired;
+pub mod observer;
+pub mod store;
+mod told;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, at, never, select};
+
+use self::book::{Book, Moment, Verdict};
+use self::brake::Brake;
+use self::converge::{Converged, Worker};
+use self::desired::{Accepted, Keeper};
+use self::observer::{Look, Request};
+use crate::clock;
+use crate::hub::wire::ControlEnvelope;
+use crate::lanes::{Closed, Lanes, Resolution};
+use crate::model::desired::DesiredGuest;
+use crate::model::guest::{GuestId, Vmid};
+use crate::plan;
+use crate::source::Found;
+use crate::status::AgentStatus;
+use crate::status::condition::{ManifestState, Reach, Situation, conditions};
+
+pub use self::converge::Work;
+
+/// What a call may take beyond its deadline until its lane has understood that.
+const CALL_MARGIN: Duration = Duration::from_secs(5);
+
+/// Everything that can happen to the control loop.
+#[derive(Debug)]
+pub enum Event {
+    Tick,
+    /// A pause after a failure is over, or a lane has been idle for long enough to look after it.
+    Alarm,
+    /// The source has something to say.
+    Desired(Found),
+    /// The observer has looked at the node.
+    Observed(Look),
+    /// A guest's job has ended.
+    LaneDone(Box<LaneDone>),
+    /// The hub answered a report.
+    Envelope(ControlEnvelope),
+    /// The hub did not answer a report, or not with an envelope.
+    HubFault(String),
+    Signal(Signal),
+    Query(Query),
+}
+
+#[derive(Debug)]
+pub struct LaneDone {
+    guest: Arc<DesiredGuest>,
+    generation: u64,
+    end: Resolution<Converged>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Accept nothing more, bring the lanes to a safe point, end.
+    Stop,
+    /// The same, because another configuration takes over in this process: no call may be left under way, or it would be
+    /// made again before anybody could know that it was made.
+    HandOver,
+    /// Look at the desired state again.
+    Refresh,
+}
+
+/// A question from another thread. Whoever asks waits a bounded time and does without an answer.
+#[derive(Debug)]
+pub struct Query {
+    /// Has room for the one answer, so that control never waits.
+    pub reply: Sender<Answer>,
+}
+
+/// What control knows at the moment.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: AgentStatus,
+    /// The guests that the desired state names.
+    pub managed: BTreeSet<Vmid>,
+    /// How many looks at the node have come back.
+    pub looks: u64,
+    /// The guests with a job in their lane.
+    pub busy: Vec<GuestId>,
+}
+
+/// What control remembers over a re-read of the configuration.
+#[derive(Debug, Default)]
+pub struct Memory {
+    book: Book,
+    status: Option<AgentStatus>,
+    /// What the hub last said, even if it could not be kept on disk.
+    blocked: bool,
+}
+
+/// What control is given at its start.
+#[derive(Debug)]
+pub struct Setup {
+    pub host_id: String,
+    pub store: store::Store,
+    pub plan: plan::Settings,
+    /// From one look at the node to the next.
+    pub reconcile: Duration,
+    /// Whether a hub is configured.
+    pub hub: bool,
+    /// How long the lanes may take to reach a safe point at the end.
+    pub stop_within: Duration,
+    /// What the lanes' jobs need; shared by all of them.
+    pub work: Work,
+}
+
+/// Control's channels.
+#[derive(Debug)]
+pub struct Wires {
+    pub ticks: Receiver<()>,
+    pub events: Receiver<Event>,
+    /// For the lanes, to say that they are done.
+    pub tell: Sender<Event>,
+    pub looks: Sender<Request>,
+    /// `None` without a source of desired state.
+    pub pokes: Option<Sender<()>>,
+    /// Dropped to make everything in a lane that waits stop waiting.
+    pub stop: Option<Sender<()>>,
+}
+
+#[derive(Debug)]
+pub struct Control {
+    setup: Setup,
+    wires: Wires,
+    lanes: Lanes,
+    worker: Arc<Worker>,
+    brake: Brake,
+    keeper: Keeper,
+    book: Book,
+    status: AgentStatus,
+    proxmox: Reach,
+    hub: Reach,
+    /// How the newest document fared.
+    manifest: ManifestState,
+    /// Why the source gives nothing at present.
+    source_fault: Option<String>,
+    look: Looking,
+    looks: u64,
+}
+
+/// One look at a time; a wish for another meanwhile is granted right after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Looking {
+    No,
+    Yes { again: bool },
+}
+
+impl Control {
+    /// Reads what was kept from before. `stopped` is the other end of `wires.stop`.
+    pub fn new(setup: Setup, wires: Wires, lanes: Lanes, stopped: Receiver<()>, memory: Memory) -> Self {
+        let mut keeper = Keeper::recall(setup.host_id.clone(), setup.store.clone());
+        if memory.blocked {
+            keeper.block(true);
+        }
+        let brake = Brake::new(memory.blocked || keeper.is_blocked());
+        let worker = Arc::new(Worker::new(setup.work.clone(), brake.clone(), stopped));
+        let hub = if setup.hub { Reach::NotYetTried } else { Reach::NotConfigured };
+        let status = memory.status.unwrap_or_else(|| empty_status(&setup.host_id));
+        let mut control = Self {
+            manifest: keeper.state_at_start(),
+            setup,
+            wires,
+            lanes,
+            worker,
+            brake,
+            keeper,
+            book: memory.book,
+            status,
+            proxmox: Reach::NotYetTried,
+            hub,
+            source_fault: None,
+            look: Looking::No,
+            looks: 0,
+        };
+        control.adopt();
+        control
+    }
+
+    /// Works until it is told to stop, or everybody who could tell it anything is gone.
+    pub fn run(mut self) -> Memory {
+        loop {
+            let wakes = [self.book.next_retry(), self.lanes.next_sweep(Instant::now())];
+            let alarm = wakes.into_iter().flatten().min().map_or_else(never, at);
+            let event = select! {
+                recv(self.wires.events) -> event => event.ok(),
+                recv(self.wires.ticks) -> tick => tick.ok().map(|()| Event::Tick),
+                recv(alarm) -> _time => Some(Event::Alarm),
+            };
+            match event {
+                None | Some(Event::Signal(Signal::Stop)) => {
+                    let within = self.setup.stop_within;
+                    return self.end(within);
+                }
+                Some(Event::Signal(Signal::HandOver)) => {
+                    let one_call = self.setup.work.connection.timeout + CALL_MARGIN;
+                    let within = self.setup.stop_within.max(one_call);
+                    return self.end(within);
+                }
+                Some(event) => self.handle(event),
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        self.lanes.sweep(Instant::now());
+        match event {
+            Event::Tick => {
+                self.poke();
+                self.look();
+            }
+            Event::Alarm => {
+                if self.book.is_retry_due(Instant::now()) {
+                    self.look();
+                }
+            }
+            Event::Desired(found) => self.desired(found),
+            Event::Observed(look) => self.observed(look),
+            Event::LaneDone(done) => self.lane_done(*done),
+            Event::Envelope(envelope) => self.envelope(&envelope),
+            Event::HubFault(message) => self.hub = Reach::Unreachable(message),
+            Event::Signal(Signal::Refresh) => self.refresh(),
+            Event::Signal(Signal::Stop | Signal::HandOver) => {}
+            Event::Query(query) => {
+                query.reply.try_send(self.answer()).ok();
+            }
+        }
+        self.restate();
+    }
+
+    fn refresh(&mut self) {
+        self.book.refresh();
+        self.poke();
+        self.look();
+    }
+
+    /// Has the source look again.
+    fn poke(&self) {
+        if let Some(pokes) = &self.wires.pokes {
+            // Full: a poke is waiting already.
+            pokes.try_send(()).ok();
+        }
+    }
+
+    fn look(&mut self) {
+        if let Looking::Yes { .. } = self.look {
+            self.look = Looking::Yes { again: true };
+            return;
+        }
+        let guests = self.keeper.guests().iter().map(|guest| guest.guest).collect();
+        if self.wires.looks.send(Request { guests }).is_ok() {
+            self.look = Looking::Yes { again: false };
+        }
+    }
+
+    fn desired(&mut self, found: Found) {
+        let now = clock::now();
+        self.source_fault = None;
+        match self.keeper.offer(found, now) {
+            Accepted::New => {
+                self.status.remember(self.keeper.history_entry("accepted", now));
+                self.manifest = ManifestState::Current;
+                self.brake.supersede();
+                self.adopt();
+                self.look();
+            }
+            Accepted::Same => self.manifest = ManifestState::Current,
+            Accepted::AsBefore => {}
+            Accepted::Nothing => self.manifest = ManifestState::None,
+            Accepted::Unavailable(message) => {
+                log::warn!("desired state: {message}");
+                self.source_fault = Some(message);
+            }
+            Accepted::Refused { message, entry } => {
+                log::warn!("desired state refused, the one before stays in force: {message}");
+                self.status.remember(entry);
+                self.manifest = ManifestState::Refused(message);
+            }
+        }
+    }
+
+    /// Makes the book and the status speak of the desired state in force.
+    fn adopt(&mut self) {
+        let now = clock::now();
+        self.book.adopt(self.keeper.guests(), self.keeper.generation());
+        self.status.resources.retain(|id, _| self.keeper.names(id));
+        for refused in self.keeper.refused() {
+            let before = self.status.resources.get(&refused.resource_id);
+            let status = crate::status::refused(refused, self.keeper.generation(), before, now);
+            told::resource(&refused.resource_id, before, &status);
+            self.status.resources.insert(refused.resource_id.clone(), status);
+        }
+        self.restate();
+    }
+
+    fn observed(&mut self, look: Look) {
+        let again = self.look == Looking::Yes { again: true };
+        self.look = Looking::No;
+        self.looks += 1;
+        self.proxmox = look.reach.clone();
+        if let Some(tag_case) = look.tag_case {
+            self.setup.plan.tag_case = tag_case;
+        }
+        let next_look = book::later(clock::now(), self.setup.reconcile);
+        for guest in self.keeper.guests().to_vec() {
+            if let Some(seen) = look.node.guests.get(&guest.guest.vmid) {
+                let plan = plan::plan_guest(&guest, seen, &self.setup.plan);
+                match self.book.seen(
+                    &guest,
+                    seen,
+                    &plan,
+                    Moment { began: look.began, next_look, braked: self.brake.is_on() },
+                ) {
+                    Verdict::Say(finding) => self.say(&guest, finding, None),
+                    Verdict::Work(finding) => {
+                        self.say(&guest, finding, None);
+                        self.dispatch(guest);
+                    }
+                    Verdict::Nothing => {}
+                }
+            }
+        }
+        if again {
+            self.look();
+        }
+    }
+
+    fn dispatch(&mut self, guest: Arc<DesiredGuest>) {
+        let (worker, settings) = (Arc::clone(&self.worker), self.setup.plan);
+        let revision = self.brake.revision();
+        let (subject, generation) = (Arc::clone(&guest), self.keeper.generation());
+        let tell = self.wires.tell.clone();
+        let vmid = guest.guest.vmid;
+        self.lanes.submit_then(
+            vmid,
+            move || worker.converge(&subject, revision, &settings),
+            move |end| {
+                // Control gone means that the agent is ending: nobody is left to be told.
+                tell.send(Event::LaneDone(Box::new(LaneDone { guest, generation, end }))).ok();
+            },
+        );
+    }
+
+    fn lane_done(&mut self, done: LaneDone) {
+        let now = clock::now();
+        let LaneDone { guest, generation, end } = done;
+        let is_superseded =
+            matches!(&end, Resolution::Done(Converged { end: converge::End::Superseded, .. }));
+        let (finding, action) = self.book.done(&guest, generation, end, now);
+        if self.keeper.names(&guest.resource_id) {
+            self.say(&guest, finding, action);
+        }
+        // While it was worked on, looks passed the guest over: what is desired of it since then was not looked at.
+        let is_current = generation == self.keeper.generation() && self.keeper.guests().contains(&guest);
+        if is_superseded || !is_current {
+            self.look();
+        }
+    }
+
+    fn say(
+        &mut self,
+        guest: &DesiredGuest,
+        finding: crate::status::resource::Finding,
+        action: Option<crate::status::LastAction>,
+    ) {
+        let before = self.status.resources.get(&guest.resource_id);
+        let status = crate::status::resource::status(finding, action, before, clock::now());
+        told::resource(&format!("{} ({})", guest.resource_id, guest.guest), before, &status);
+        self.status.resources.insert(guest.resource_id.clone(), status);
+    }
+
+    fn envelope(&mut self, envelope: &ControlEnvelope) {
+        self.hub = Reach::Reachable;
+        match envelope.blocked {
+            Some(true) => {
+                // The brake first: what is on disk matters only after a restart.
+                self.brake.set(true);
+                self.keeper.block(true);
+            }
+            Some(false) if self.brake.is_on() => {
+                if self.keeper.block(false) {
+                    self.brake.set(false);
+                    self.look();
+                }
+            }
+            Some(false) | None => {}
+        }
+        if envelope.desired_generation.is_some_and(|generation| generation > self.keeper.generation()) {
+            self.poke();
+        }
+    }
+
+    fn answer(&self) -> Answer {
+        let managed = self.keeper.guests().iter().map(|guest| guest.guest.vmid).collect();
+        let status = AgentStatus { at: clock::now(), ..self.status.clone() };
+        Answer { status, managed, looks: self.looks, busy: self.book.busy() }
+    }
+
+    /// Brings the summary up to date with everything else.
+    fn restate(&mut self) {
+        let situation = Situation {
+            manifest: self
+                .source_fault
+                .clone()
+                .map_or_else(|| self.manifest.clone(), ManifestState::Unavailable),
+            unseen: self.keeper.is_unseen(&self.status.resources),
+            proxmox: self.proxmox.clone(),
+            hub: self.hub.clone(),
+            blocked: self.brake.is_on(),
+            clock_trusted: None,
+            journal: None,
+        };
+        let now = clock::now();
+        let stated = conditions(&situation, &self.status.resources, &self.status.conditions, now);
+        told::conditions(&self.status.conditions, &stated);
+        self.status.conditions = stated;
+        self.status.paused = self.brake.is_on();
+        self.status.at = now;
+        if let Some(generation) = self.keeper.observed(&self.status.resources) {
+            self.status.observed_generation = Some(generation);
+        }
+        (self.status.manifest_generation, self.status.manifest_sha256) = self.keeper.identity();
+    }
+
+    /// The end: whoever waits in a lane stops waiting, what was accepted ends, for a bounded time.
+    fn end(mut self, within: Duration) -> Memory {
+        drop(self.wires.stop.take());
+        let busy = self.book.busy();
+        if !busy.is_empty() {
+            log::info!("stopping: {} in hand, waiting at most {within:?}", list(&busy));
+        }
+        if self.lanes.close(within) == Closed::StillRunning {
+            log::warn!("stopping although a lane has not come to a safe point");
+        }
+        // What the lanes said at the end is still worth remembering.
+        for event in self.wires.events.try_iter().collect::<Vec<_>>() {
+            if let Event::LaneDone(done) = event {
+                self.lane_done(*done);
+            }
+        }
+        self.book.nobody_works();
+        Memory { book: self.book, status: Some(self.status), blocked: self.brake.is_on() }
+    }
+}
+
+fn list(guests: &[GuestId]) -> String {
+    guests.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn empty_status(host_id: &str) -> AgentStatus {
+    AgentStatus {
+        schema: AgentStatus::SCHEMA,
+        host_id: host_id.to_owned(),
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        manifest_generation: None,
+        observed_generation: None,
+        manifest_sha256: None,
+        at: clock::now(),
+        paused: false,
+        resources: std::collections::BTreeMap::new(),
+        conditions: Vec::new(),
+        history: Vec::new(),
+    }
+}

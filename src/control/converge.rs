@@ -1,0 +1,301 @@
+//! A guest's job, on its lane: look, plan, take the first step, and look again, until nothing is left to do.
+//!
+//! It carries only what is wanted of the guest; everything else it reads for itself, right before it acts. Each step passes
+//! the gate, the brake and a permit before it is executed. It ends in order, held, failed, or at a safe point when told to.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, TryRecvError};
+
+use super::brake::{Brake, Go, Revision};
+use crate::clock;
+use crate::execute::{Executor, Waited};
+use crate::gate::{self, Approved, Facts};
+use crate::journal::Journal;
+use crate::lanes::{Class, Permit, Permits};
+use crate::model::desired::DesiredGuest;
+use crate::model::hold::{Hold, HoldReason};
+use crate::model::outcome::{Failure, Outcome, Recourse};
+use crate::model::step::Step;
+use crate::observe;
+use crate::plan::{self, GuestPlan};
+use crate::pve;
+use crate::status::resource::last_action;
+use crate::status::{LastAction, ResourceError};
+
+/// The code of a step that may or may not have been carried out.
+pub(super) const UNCERTAIN: &str = "uncertain";
+
+/// More rounds than any plan has steps: a guest that still differs after them is being changed by somebody else.
+const ROUNDS: usize = 8;
+
+/// A write that met somebody else's change is planned anew this often.
+const CONFLICTS: usize = 3;
+
+/// Whoever waited longer than this for a permit looks again before using it.
+const STALE: Duration = Duration::from_secs(2);
+
+/// What every job needs.
+#[derive(Clone, Debug)]
+pub struct Work {
+    pub connection: Arc<pve::Connection>,
+    pub journal: Arc<Journal>,
+    pub permits: Permits,
+    /// How long a task is waited for.
+    pub task_within: Duration,
+}
+
+#[derive(Debug)]
+pub(super) struct Worker {
+    work: Work,
+    brake: Brake,
+    /// Shared by the lanes: one set of trusted roots, one resumable TLS session, a few kept connections.
+    client: OnceLock<pve::Client>,
+    /// Disconnected when the lanes are to come to a safe point.
+    stop: Receiver<()>,
+}
+
+/// What came of a job.
+#[derive(Debug)]
+pub(super) struct Converged {
+    /// The last plan that was made, from the last look at the guest.
+    pub(super) plan: Option<GuestPlan>,
+    /// The last step that was taken, if any was.
+    pub(super) action: Option<LastAction>,
+    pub(super) end: End,
+}
+
+impl Converged {
+    pub(super) fn ended(end: End) -> Self {
+        Self { plan: None, action: None, end }
+    }
+}
+
+#[derive(Debug)]
+pub(super) enum End {
+    InOrder,
+    Held(Hold),
+    /// The brake is on.
+    Blocked,
+    /// The agent is ending.
+    Stopped,
+    /// Something else is wanted by now.
+    Superseded,
+    /// A task of ours still works on the guest.
+    StillRunning,
+    Failed {
+        error: ResourceError,
+        recourse: Recourse,
+    },
+}
+
+/// A job under way.
+struct Job<'a> {
+    worker: &'a Worker,
+    guest: &'a DesiredGuest,
+    revision: Revision,
+    settings: &'a plan::Settings,
+    executor: Executor<'a>,
+    plan: Option<GuestPlan>,
+    action: Option<LastAction>,
+    permit: Option<(Class, Permit)>,
+    conflicts: usize,
+}
+
+impl Worker {
+    pub(super) fn new(work: Work, brake: Brake, stop: Receiver<()>) -> Self {
+        Self { work, brake, client: OnceLock::new(), stop }
+    }
+
+    pub(super) fn converge(
+        &self,
+        guest: &DesiredGuest,
+        revision: Revision,
+        settings: &plan::Settings,
+    ) -> Converged {
+        if self.is_stopping() {
+            return Converged::ended(End::Stopped);
+        }
+        let client = match self.client() {
+            Ok(client) => client,
+            Err(error) => {
+                return Converged::ended(failed_end(error.code(), error.to_string(), error.recourse()));
+            }
+        };
+        let executor = Executor::new(
+            client,
+            &self.work.journal,
+            &self.work.connection.token_id,
+            self.work.task_within,
+            &self.stop,
+        );
+        let mut job = Job {
+            worker: self,
+            guest,
+            revision,
+            settings,
+            executor,
+            plan: None,
+            action: None,
+            permit: None,
+            conflicts: 0,
+        };
+        let end = job.run();
+        Converged { plan: job.plan, action: job.action, end }
+    }
+
+    fn client(&self) -> Result<&pve::Client, pve::PveError> {
+        match self.client.get() {
+            Some(client) => Ok(client),
+            // Two lanes may come here at once; the second's client is then dropped.
+            None => pve::Client::new(&self.work.connection).map(|client| self.client.get_or_init(|| client)),
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stop.try_recv() == Err(TryRecvError::Disconnected)
+    }
+}
+
+impl Job<'_> {
+    fn run(&mut self) -> End {
+        for _round in 0..ROUNDS {
+            if let Some(end) = self.round() {
+                return end;
+            }
+        }
+        let message =
+            format!("the guest still differs after {ROUNDS} rounds, each of which seemed to succeed");
+        failed_end("unfinished", message, Recourse::Retry)
+    }
+
+    /// One look and at most one step; `None`: look again.
+    fn round(&mut self) -> Option<End> {
+        let guest = self.guest.guest;
+        let Some(turn) = self.worker.work.permits.acquire(&Class::Look, &self.worker.stop) else {
+            return Some(End::Stopped);
+        };
+        let look = observe::guest(self.executor.client(), guest, &self.worker.work.connection.token_id);
+        drop(turn);
+        if let Some(upid) = look.ours {
+            log::info!(
+                "{guest}: a task of ours is under way ({upid}); waiting for it instead of doing anything"
+            );
+            return match self.executor.wait(&upid) {
+                Waited::Ended => None,
+                Waited::StillRunning => Some(End::StillRunning),
+                Waited::Stopped => Some(End::Stopped),
+            };
+        }
+        let plan = self.plan.insert(plan::plan_guest(self.guest, &look.seen, self.settings));
+        if let Some(failure) = &plan.failure {
+            return Some(failed_end(failure.code, failure.message.clone(), failure.recourse));
+        }
+        if let Some(hold) = &plan.hold {
+            return Some(End::Held(hold.clone()));
+        }
+        let Some(planned) = plan.steps.first().cloned() else { return Some(End::InOrder) };
+        let approved = match gate::judge(planned.step, &Facts::observed(&look.seen)) {
+            Ok(approved) => approved,
+            Err(loss) => return Some(End::Held(loss.into_hold())),
+        };
+        match self.permit(approved.step()) {
+            Granted::Now => {}
+            Granted::AfterAWait => return None,
+            Granted::Not => return Some(End::Stopped),
+        }
+        self.step(approved, &planned.reason)
+    }
+
+    fn step(&mut self, approved: Approved, reason: &str) -> Option<End> {
+        if self.worker.is_stopping() {
+            return Some(End::Stopped);
+        }
+        match self.worker.brake.go(self.revision) {
+            Go::Ahead => {}
+            Go::Blocked => return Some(End::Blocked),
+            Go::Superseded => return Some(End::Superseded),
+        }
+        let what = approved.step().to_string();
+        log::info!("{what}: {reason}");
+        let outcome = self.executor.carry_out(approved);
+        log_outcome(&what, &outcome);
+        self.action = Some(last_action(what, &outcome, clock::now()));
+        match outcome {
+            Outcome::Done { .. } | Outcome::Warned { .. } => None,
+            Outcome::Conflict { message } => {
+                self.conflicts += 1;
+                (self.conflicts >= CONFLICTS).then(|| failed_end("conflict", message, Recourse::Retry))
+            }
+            // Somebody was quicker than our look at the guest.
+            Outcome::Failed(Failure { recourse: Recourse::Wait, message, .. }) => Some(End::Held(Hold {
+                reason: HoldReason::Lock,
+                detail: message,
+                remedy: "wait; it is looked at again".to_owned(),
+            })),
+            Outcome::Failed(Failure { code, message, recourse, upid: _ }) => {
+                Some(failed_end(code, message, recourse))
+            }
+            Outcome::Uncertain { message, upid: _ } => {
+                Some(failed_end(UNCERTAIN, message, Recourse::Terminal))
+            }
+            Outcome::StillRunning { .. } => {
+                Some(if self.worker.is_stopping() { End::Stopped } else { End::StillRunning })
+            }
+        }
+    }
+
+    /// The permit of this step's class; kept from one step to the next while the class is the same.
+    fn permit(&mut self, step: &Step) -> Granted {
+        let class = class(step);
+        if self.permit.as_ref().is_some_and(|(held, _)| *held == class) {
+            return Granted::Now;
+        }
+        // Given back first: whoever waits for one permit while holding another can wait for ever.
+        self.permit = None;
+        let began = Instant::now();
+        let Some(permit) = self.worker.work.permits.acquire(&class, &self.worker.stop) else {
+            return Granted::Not;
+        };
+        self.permit = Some((class, permit));
+        if began.elapsed() > STALE { Granted::AfterAWait } else { Granted::Now }
+    }
+}
+
+enum Granted {
+    Now,
+    /// So long a one that what was seen before it may no longer be so.
+    AfterAWait,
+    /// The agent is ending.
+    Not,
+}
+
+fn class(step: &Step) -> Class {
+    match step {
+        Step::SetConfig { .. } => Class::Config,
+        Step::Start { .. } | Step::Shutdown { .. } => Class::Power,
+        Step::Snapshot { .. } | Step::DeleteSnapshot { .. } => {
+            Class::StorageHeavy { storages: std::collections::BTreeSet::new() }
+        }
+    }
+}
+
+fn failed_end(code: &'static str, message: String, recourse: Recourse) -> End {
+    End::Failed { error: ResourceError { code: code.to_owned(), message }, recourse }
+}
+
+fn log_outcome(what: &str, outcome: &Outcome) {
+    match outcome {
+        Outcome::Done { upid } => {
+            log::info!("{what}: done{}", upid.as_ref().map(|upid| format!(" ({upid})")).unwrap_or_default())
+        }
+        Outcome::Warned { upid, lines } => {
+            log::warn!("{what}: done, with warnings ({upid}): {}", lines.join("; "))
+        }
+        Outcome::Conflict { message } => log::info!("{what}: not done, planning again: {message}"),
+        Outcome::Failed(failure) => log::warn!("{what}: failed: {} ({})", failure.message, failure.code),
+        Outcome::Uncertain { message, .. } => log::error!("{what}: uncertain, look at the guest: {message}"),
+        Outcome::StillRunning { upid } => log::warn!("{what}: left running in Proxmox ({upid})"),
+    }
+}
