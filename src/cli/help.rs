@@ -1,0 +1,82 @@
+//! `help`: what the program and each command do. The pages of the commands stand in their files.
+
+use super::line::{Given, Line, Stop};
+use super::page::{Page, repeated};
+use super::{config, daemon, pin, plan, report, selftest, version};
+
+pub(super) static PROGRAM: Page = Page {
+    name: "",
+    commands: &["daemon", "plan", "report", "selftest", "config", "pin", "version", "help"],
+    options: &["--version", "--selftest[=task|=hub]"],
+    text: "\
+felhom-agent keeps a Proxmox VE node as it should be.
+
+Usage: felhom-agent [--config FILE] [--set SECTION.KEY=VALUE]... COMMAND
+
+Commands:
+  daemon    runs until it is told to end: converges guests, reports to the hub
+  plan      prints what the daemon would do, and why; changes nothing
+  report    collects the host report and prints it
+  selftest  checks reach, TLS, token, privileges, clock, storage and hub
+  config    checks or shows the configuration
+  pin       prints the SHA-256 of a certificate, for pin_sha256
+  version   prints the version
+  help      prints the help of a command, as COMMAND --help does
+
+Options:
+  -V, --version            prints the version
+  --selftest[=task|=hub]   as selftest, selftest task, selftest hub
+
+Ends with 0 in order, 1 failed, 2 wrong usage, 3 differences (plan --exit-code),
+73 another instance runs, 74 input or output failed, 75 nobody answered: try
+again, 77 permission missing, 78 configuration not in order.
+
+Example: felhom-agent plan --exit-code
+",
+};
+
+static PAGE: Page = Page {
+    name: "help",
+    commands: &[],
+    options: &[],
+    text: "\
+Prints the help of the program or of a command.
+
+Usage: felhom-agent help [COMMAND]
+
+Example: felhom-agent help selftest task
+",
+};
+
+pub(super) static PAGES: [&Page; 13] = [
+    &PROGRAM,
+    &daemon::PAGE,
+    &plan::PAGE,
+    &report::PAGE,
+    &selftest::PAGE,
+    &selftest::TASK,
+    &selftest::HUB,
+    &config::PAGE,
+    &config::CHECK,
+    &config::SHOW,
+    &pin::PAGE,
+    &version::PAGE,
+    &PAGE,
+];
+
+/// Reads which page is wanted.
+pub(super) fn page(line: &mut Line) -> Result<&'static Page, Stop> {
+    let mut words: Vec<String> = Vec::new();
+    while let Some(given) = line.next(&PAGE)? {
+        match given {
+            Given::Word(word) => words.push(word.to_string_lossy().into_owned()),
+            other @ Given::Option(_) => return Err(PAGE.unexpected(&other)),
+        }
+    }
+    let name = words.join(" ");
+    PAGES.into_iter().find(|page| page.name == name).ok_or_else(|| {
+        let commands = PROGRAM.commands.join(", ");
+        let typed: Vec<String> = words.iter().map(|word| repeated(word)).collect();
+        PAGE.usage(&format!("no help on {}\nthere are {commands}", typed.join(" ")))
+    })
+}

@@ -1,0 +1,149 @@
+//! `plan`: what the daemon would do, and why; reads only.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use crate::clock;
+use crate::config::{self, Config, DesiredSource, Needs};
+use crate::hub::client::MAX_MANIFEST;
+use crate::hub::{Client as HubClient, Desired};
+use crate::manifest;
+use crate::model::desired::DesiredState;
+use crate::model::guest::GuestId;
+use crate::observe;
+use crate::paths::StateDir;
+use crate::plan::{self, Plan, Settings, text};
+use crate::pve::Client;
+
+use super::exit::Exit;
+use super::line::{Given, Line, Stop};
+use super::page::Page;
+use super::print::Output;
+use super::{Failure, Global, http_exit, hub_failure, pve_failure};
+
+pub(super) static PAGE: Page = Page {
+    name: "plan",
+    commands: &[],
+    options: &["--json", "--exit-code"],
+    text: "\
+Prints what the daemon would do, and why, and why not; changes nothing.
+
+Usage: felhom-agent plan [--json] [--exit-code]
+
+Options:
+  --json       as JSON
+  --exit-code  ends with 3 when there is something to do
+
+Ends with 0 whether or not there is something to do, unless --exit-code is given.
+
+Example: felhom-agent plan --set desired.file=/root/desired.json
+",
+};
+
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct PlanArguments {
+    pub(super) json: bool,
+    /// Ends with 3 when there is something to do.
+    pub(super) exit_code: bool,
+}
+
+impl PlanArguments {
+    pub(super) fn parse(line: &mut Line) -> Result<Self, Stop> {
+        let mut arguments = Self::default();
+        while let Some(given) = line.next(&PAGE)? {
+            match given {
+                Given::Option("--json") => arguments.json = true,
+                Given::Option("--exit-code") => arguments.exit_code = true,
+                other => return Err(PAGE.unexpected(&other)),
+            }
+        }
+        Ok(arguments)
+    }
+}
+
+pub(super) fn run(global: &Global, arguments: &PlanArguments, output: &mut Output) -> Result<Exit, Failure> {
+    let config = config::load(&global.sources(), Needs::PROXMOX)?;
+    super::begin(&config, output);
+    let desired = desired(&config)?;
+    let plan = planned(&config, &desired)?;
+    if arguments.json {
+        output.json(&plan);
+    } else {
+        output.text(&text::render(&plan));
+    }
+    let differs = plan.guests.iter().any(|guest| !guest.is_in_order());
+    Ok(if arguments.exit_code && differs { Exit::Differences } else { Exit::InOrder })
+}
+
+/// The desired state, from where the configuration says.
+pub(super) fn desired(config: &Config) -> Result<DesiredState, Failure> {
+    let host_id = host_id(config)?;
+    let bytes = match &config.desired {
+        DesiredSource::File { path, .. } => from_file(path)?,
+        DesiredSource::Hub => from_hub(config, &host_id)?,
+        DesiredSource::None => {
+            let what =
+                "there is no desired state: set desired.file, or hub.url (as in --set desired.file=/path)";
+            return Err(Failure::text(Exit::Configuration, what));
+        }
+    };
+    manifest::parse(&bytes, &host_id, clock::now()).map_err(|error| Failure::new(Exit::Failed, &error))
+}
+
+fn host_id(config: &Config) -> Result<String, Failure> {
+    if let Some(host_id) = config.hub.as_ref().and_then(|hub| hub.host_id.clone()) {
+        return Ok(host_id);
+    }
+    StateDir::known_host_id_in(&config.agent.state_dir)?.ok_or_else(|| {
+        let what = "this host has no id yet, and a desired state names the host it is for: set hub.host_id, or start \
+                    the daemon once, which mints one";
+        Failure::text(Exit::Configuration, what)
+    })
+}
+
+fn from_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    let failed = |what: String| {
+        Failure::text(Exit::InputOutput, format!("cannot read the desired state {}: {what}", path.display()))
+    };
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(MAX_MANIFEST).unwrap_or(u64::MAX);
+    let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(length) if length <= MAX_MANIFEST => Ok(bytes),
+        Ok(_) => Err(failed(format!("it is larger than {MAX_MANIFEST} bytes"))),
+        Err(error) => Err(failed(error.to_string())),
+    }
+}
+
+fn from_hub(config: &Config, host_id: &str) -> Result<Vec<u8>, Failure> {
+    let Some(hub) = &config.hub else {
+        return Err(Failure::text(
+            Exit::Configuration,
+            "the desired state is the hub's, and no hub is configured",
+        ));
+    };
+    let client = HubClient::new(hub, host_id).map_err(|error| Failure::new(http_exit(&error), &error))?;
+    match client.desired(None) {
+        Ok(Desired::Document { bytes, .. }) => Ok(bytes),
+        Ok(Desired::Nothing | Desired::Unchanged) => {
+            Err(Failure::text(Exit::Failed, format!("the hub has no desired state for host {host_id}")))
+        }
+        Err(error) => Err(hub_failure(&error)),
+    }
+}
+
+fn planned(config: &Config, desired: &DesiredState) -> Result<Plan, Failure> {
+    let Some(proxmox) = &config.proxmox else {
+        return Err(Failure::text(Exit::Configuration, "proxmox is not configured"));
+    };
+    let client = Client::new(&proxmox.connection()).map_err(|error| pve_failure(&error))?;
+    client.node().map_err(|error| pve_failure(&error))?;
+    let managed: Vec<GuestId> = desired.guests.iter().map(|guest| guest.guest).collect();
+    let seen = observe::node(&client, &managed);
+    let mut settings = Settings { shutdown_timeout_s: config.agent.guest_shutdown_s, ..Settings::default() };
+    if let Ok(tag_case) = observe::tag_case(&client) {
+        settings.tag_case = tag_case;
+    }
+    Ok(plan::plan(desired, &seen, &settings))
+}

@@ -1,0 +1,350 @@
+//! The wiring: takes the lock, makes the channels, starts the named threads, hears the signals, joins. Alone knows all threads.
+//!
+//! SIGTERM and SIGINT end the agent at a safe point, tasks going on in Proxmox; a second one ends it at once. SIGHUP reads the
+//! configuration and the desired state again: a changed configuration restarts the threads with what control remembers, a bad
+//! one is told and changes nothing. A thread that ends by itself ends the agent, so that the service manager starts it anew.
+
+mod signals;
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
+use thiserror::Error;
+
+use self::signals::{Heard, Signals};
+use crate::config::{self, Config, DesiredSource, HubSettings, Needs, Sources};
+use crate::control::{Control, Event, Memory, Setup, Signal, Wires, Work, observer, store::Store};
+use crate::http::HttpError;
+use crate::hub;
+use crate::journal::Journal;
+use crate::lanes::{self, Lanes, Permits};
+use crate::paths::{StateDir, StateError};
+use crate::plan;
+use crate::pve;
+use crate::reporter::{self, Sequence};
+use crate::source::{self, Source, file::FileSource, hub::HubSource};
+use crate::timer::{self, Timer};
+
+const STACK_BYTES: usize = 512 * 1024;
+
+/// What the daemon needs of its configuration.
+pub const NEEDS: Needs = Needs::PROXMOX;
+
+#[derive(Debug, Error)]
+pub enum DaemonError {
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(
+        "the configuration says nothing of Proxmox: give proxmox.url, proxmox.token_id and proxmox.token_secret"
+    )]
+    NoProxmox,
+    #[error("cannot set up the hub's client")]
+    Hub(#[source] HttpError),
+    #[error("cannot hear signals")]
+    Signals(#[source] io::Error),
+    #[error("cannot start the thread {name}")]
+    Thread { name: &'static str, source: io::Error },
+    #[error("the thread {name} ended by itself")]
+    Ended { name: &'static str },
+}
+
+/// Runs until it is told to end. `sources` is where `config` came from, and is read again on SIGHUP.
+pub fn run(config: Config, sources: &Sources) -> Result<(), DaemonError> {
+    let state = StateDir::open(&config.agent.state_dir)?;
+    let _lock = state.lock()?;
+    let host_id = host_id(&config, &state)?;
+    let signals = Signals::listen().map_err(DaemonError::Signals)?;
+    let mut config = config;
+    let mut memory = Memory::default();
+    let sequence = Sequence::default();
+    loop {
+        say_start(&config, &host_id);
+        let threads = Threads::start(&config, &host_id, &state, memory, &sequence)?;
+        let (then, left) = threads.attend(&config, sources, &host_id, &signals);
+        memory = left;
+        match then? {
+            Then::End => {
+                log::info!("ended");
+                return Ok(());
+            }
+            Then::Restart(new) => config = *new,
+        }
+    }
+}
+
+fn host_id(config: &Config, state: &StateDir) -> Result<String, StateError> {
+    match config.hub.as_ref().and_then(|hub| hub.host_id.clone()) {
+        Some(host_id) => Ok(host_id),
+        None => state.host_id(),
+    }
+}
+
+fn say_start(config: &Config, host_id: &str) {
+    for warning in &config.warnings {
+        log::warn!("{warning}");
+    }
+    let hub = config
+        .hub
+        .as_ref()
+        .map_or_else(|| "no hub".to_owned(), |hub| format!("hub {} every {} s", hub.url, hub.poll.as_secs()));
+    let node = config.proxmox.as_ref().map_or_else(String::new, |proxmox| {
+        let node = proxmox.node.as_deref().unwrap_or("the local one");
+        format!("node {node} at {} as {}", proxmox.url, proxmox.token_id)
+    });
+    let desired = match &config.desired {
+        DesiredSource::None => "none".to_owned(),
+        DesiredSource::File { path, .. } => path.display().to_string(),
+        DesiredSource::Hub => "the hub".to_owned(),
+    };
+    log::info!(
+        "felhom-agent {}: host {host_id}, {hub}, {node}, reconcile every {} s, desired state from {desired}",
+        env!("CARGO_PKG_VERSION"),
+        config.agent.reconcile.as_secs(),
+    );
+}
+
+enum Then {
+    End,
+    Restart(Box<Config>),
+}
+
+/// All threads of one configuration; in the order in which they are ended.
+struct Threads {
+    events: Sender<Event>,
+    control: JoinHandle<Memory>,
+    timer: Timer,
+    /// These end when control is gone.
+    others: Vec<(&'static str, JoinHandle<()>)>,
+    /// Says the name of a thread that has ended.
+    ended: Receiver<&'static str>,
+}
+
+/// Tells of a thread's end, however it ends.
+struct Farewell {
+    name: &'static str,
+    to: Sender<&'static str>,
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        self.to.send(self.name).ok();
+    }
+}
+
+fn spawn<T: Send + 'static>(
+    name: &'static str,
+    to: &Sender<&'static str>,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, DaemonError> {
+    let farewell = Farewell { name, to: to.clone() };
+    let body = move || {
+        let _farewell = farewell;
+        body()
+    };
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .stack_size(STACK_BYTES)
+        .spawn(body)
+        .map_err(|source| DaemonError::Thread { name, source })
+}
+
+impl Threads {
+    fn start(
+        config: &Config,
+        host_id: &str,
+        state: &StateDir,
+        memory: Memory,
+        sequence: &Sequence,
+    ) -> Result<Self, DaemonError> {
+        let connection = Arc::new(config.proxmox.as_ref().ok_or(DaemonError::NoProxmox)?.connection());
+        // No bound of its own: a guest has at most one job, a look is one at a time, the rest comes with the ticks.
+        let (events, inbox) = unbounded();
+        let (farewells, ended) = unbounded();
+        let ((report, reports), (reconcile, reconciles)) = (timer::channel(), timer::channel());
+        let (looks, requests) = bounded(1);
+        let (stop, stopped) = bounded(0);
+        let mut others = Vec::new();
+
+        let pokes = match source(config, host_id)? {
+            None => None,
+            Some(source) => {
+                let (poke, pokes) = bounded(1);
+                let tell = events.clone();
+                let body =
+                    move || source::run(source, &pokes, |found| drop(tell.send(Event::Desired(found))));
+                others.push(("source", spawn("source", &farewells, body)?));
+                Some(poke)
+            }
+        };
+        let (eye, tell) = (Arc::clone(&connection), events.clone());
+        let body = move || observer::run(&eye, &requests, |look| drop(tell.send(Event::Observed(look))));
+        others.push(("observer", spawn("observer", &farewells, body)?));
+
+        let setup = setup(config, host_id, state, connection);
+        let wires =
+            Wires { ticks: reconciles, events: inbox, tell: events.clone(), looks, pokes, stop: Some(stop) };
+        let lanes = Lanes::new(lanes::Settings { idle: config.limits.lane_idle });
+        let control = Control::new(setup, wires, lanes, stopped, memory);
+        let control = spawn("control", &farewells, move || control.run())?;
+        let poll = config.hub.as_ref().map_or(config.agent.reconcile, |hub| hub.poll);
+        let timer = timer::start((poll, report), (config.agent.reconcile, reconcile))
+            .map_err(|source| DaemonError::Thread { name: "timer", source })?;
+        if let Some(hub) = &config.hub {
+            let setup = reporter(config, hub, host_id, sequence)?;
+            let (intervals, tell) = (timer.intervals(), events.clone());
+            let body = move || reporter::run(setup, &reports, &intervals, &tell);
+            others.push(("reporter", spawn("reporter", &farewells, body)?));
+        }
+        Ok(Self { events, control, timer, others, ended })
+    }
+
+    /// Hears signals until there is a reason to end; then ends all threads.
+    fn attend(
+        self,
+        config: &Config,
+        sources: &Sources,
+        host_id: &str,
+        signals: &Signals,
+    ) -> (Result<Then, DaemonError>, Memory) {
+        let then = loop {
+            select! {
+                recv(signals.heard()) -> heard => match heard {
+                    Ok(Heard::Reload) => match reload(config, sources, host_id) {
+                        Reload::Same => drop(self.events.send(Event::Signal(Signal::Refresh))),
+                        Reload::Changed(new) => break Ok(Then::Restart(new)),
+                        Reload::Bad => {}
+                    },
+                    Ok(Heard::End) | Err(_) => break Ok(Then::End),
+                },
+                recv(self.ended) -> name => {
+                    break Err(DaemonError::Ended { name: name.unwrap_or("unknown") });
+                }
+            }
+        };
+        let last = if matches!(then, Ok(Then::Restart(_))) { Signal::HandOver } else { Signal::Stop };
+        (then, self.end(last))
+    }
+
+    fn end(self, last: Signal) -> Memory {
+        let Self { events, control, timer, others, ended: _ } = self;
+        events.send(Event::Signal(last)).ok();
+        drop(events);
+        let memory = control.join().unwrap_or_else(|_panic| {
+            log::error!("control panicked");
+            Memory::default()
+        });
+        // Not before: control takes the end of its ticks for the end of everything.
+        drop(timer);
+        for (name, thread) in others {
+            // One of them may be in the middle of a call that has a deadline of its own: not waited for.
+            if thread.is_finished() && thread.join().is_err() {
+                log::error!("the thread {name} panicked");
+            }
+        }
+        memory
+    }
+}
+
+fn reporter(
+    config: &Config,
+    hub: &HubSettings,
+    host_id: &str,
+    sequence: &Sequence,
+) -> Result<reporter::Setup, DaemonError> {
+    let source = reporter::Source {
+        host_id: host_id.to_owned(),
+        connection: config.proxmox.as_ref().ok_or(DaemonError::NoProxmox)?.connection(),
+        cloudflared: config.cloudflared.clone(),
+    };
+    Ok(reporter::Setup {
+        collector: reporter::Collector::start(source)
+            .map_err(|source| DaemonError::Thread { name: "reporter", source })?
+            .counting(sequence.clone()),
+        hub: hub::Client::new(hub, host_id).map_err(DaemonError::Hub)?,
+        interval: hub.poll,
+    })
+}
+
+fn setup(config: &Config, host_id: &str, state: &StateDir, connection: Arc<pve::Connection>) -> Setup {
+    let limits = &config.limits;
+    let count = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
+    Setup {
+        host_id: host_id.to_owned(),
+        store: Store::new(state.clone()),
+        plan: plan::Settings {
+            shutdown_timeout_s: config.agent.guest_shutdown_s,
+            ..plan::Settings::default()
+        },
+        reconcile: config.agent.reconcile,
+        hub: config.hub.is_some(),
+        stop_within: config.agent.stop,
+        work: Work {
+            connection,
+            journal: Arc::new(Journal::default()),
+            permits: Permits::new(lanes::Limits {
+                power: count(limits.power),
+                config: count(limits.config),
+                storage_heavy_per_storage: count(limits.storage_heavy_per_storage),
+                storage_heavy_per_node: count(limits.storage_heavy),
+                destructive: count(limits.destructive),
+                ..lanes::Limits::default()
+            }),
+            task_within: config.agent.task,
+        },
+    }
+}
+
+fn source(config: &Config, host_id: &str) -> Result<Option<Source>, DaemonError> {
+    Ok(match (&config.desired, &config.hub) {
+        (DesiredSource::File { path, poll }, _) => Some(Source::File(FileSource::new(path.clone(), *poll))),
+        (DesiredSource::Hub, Some(hub)) => {
+            let client = hub::Client::new(hub, host_id).map_err(DaemonError::Hub)?;
+            Some(Source::Hub(HubSource::new(client)))
+        }
+        (DesiredSource::Hub, None) | (DesiredSource::None, _) => None,
+    })
+}
+
+enum Reload {
+    Same,
+    Changed(Box<Config>),
+    Bad,
+}
+
+fn reload(old: &Config, sources: &Sources, host_id: &str) -> Reload {
+    log::info!("SIGHUP: reading the configuration and the desired state again");
+    let new = match config::load(sources, NEEDS) {
+        Ok(new) if new == *old => return Reload::Same,
+        Ok(new) => new,
+        Err(error) => return bad(&error.to_string()),
+    };
+    let host = |config: &Config| config.hub.as_ref().and_then(|hub| hub.host_id.clone());
+    if new.agent.state_dir != old.agent.state_dir || host(&new) != host(old) {
+        return bad("agent.state_dir and hub.host_id cannot change while the agent runs; restart it");
+    }
+    if new.agent.log != old.agent.log {
+        log::warn!("agent.log is heeded at the next start; until then it stays {}", old.agent.log);
+    }
+    match can_start(&new, host_id) {
+        Ok(()) => Reload::Changed(Box::new(new)),
+        Err(error) => bad(&error),
+    }
+}
+
+fn bad(why: &str) -> Reload {
+    log::error!("the new configuration is not in order, the old one stays in force: {why}");
+    Reload::Bad
+}
+
+/// Tries what can fail at the start of the threads, before the old ones are ended.
+fn can_start(config: &Config, host_id: &str) -> Result<(), String> {
+    let proxmox = config.proxmox.as_ref().ok_or_else(|| DaemonError::NoProxmox.to_string())?;
+    pve::Client::new(&proxmox.connection()).map_err(|error| error.to_string())?;
+    source(config, host_id).map_err(|error| error.to_string())?;
+    if let Some(hub) = &config.hub {
+        hub::Client::new(hub, host_id).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,248 @@
+//! Which privileges the configuration needs, which of them the token lacks, and which it has that nobody needs. Pure.
+
+use std::collections::BTreeSet;
+
+use crate::model::desired::DesiredGuest;
+use crate::normalize::{self, Privilege};
+use crate::pve::Permissions;
+
+/// One privilege on one path, and what does not work without it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Need {
+    pub(super) path: String,
+    pub(super) privilege: &'static str,
+    pub(super) why: &'static str,
+    pub(super) weight: Weight,
+}
+
+/// What lacking it means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Weight {
+    /// What was configured does not work.
+    Required,
+    /// A part of the report stays empty.
+    Useful,
+}
+
+/// Privileges that open what this agent never does: with them a stolen token does more harm than it must.
+const DANGEROUS: [&str; 14] = [
+    "Datastore.Allocate",
+    "Group.Allocate",
+    "Permissions.Modify",
+    "Pool.Allocate",
+    "Realm.Allocate",
+    "Realm.AllocateUser",
+    "Sys.AccessNetwork",
+    "Sys.Console",
+    "Sys.Incoming",
+    "Sys.Modify",
+    "Sys.PowerMgmt",
+    "User.Modify",
+    "VM.Console",
+    "VM.GuestAgent.Unrestricted",
+];
+
+/// What every report needs.
+pub(super) fn of_reports(node: &str) -> Vec<Need> {
+    let need = |path: &str, privilege, why, weight| Need { path: path.to_owned(), privilege, why, weight };
+    vec![
+        need(
+            &format!("/nodes/{node}"),
+            "Sys.Audit",
+            "the node's own figures and others' tasks",
+            Weight::Required,
+        ),
+        need("/vms", "VM.Audit", "seeing guests at all", Weight::Required),
+        need("/storage", "Datastore.Audit", "seeing storages", Weight::Required),
+        need("/storage", "Datastore.AllocateSpace", "seeing backups", Weight::Useful),
+        need("/vms", "VM.Backup", "seeing backups", Weight::Useful),
+    ]
+}
+
+/// What the desired state needs on the guests that it names, and on nothing else.
+pub(super) fn of_desired(guests: &[DesiredGuest]) -> Vec<Need> {
+    let mut needs = BTreeSet::new();
+    for guest in guests {
+        let path = format!("/vms/{}", guest.guest.vmid);
+        let mut need = |privilege, why| {
+            needs.insert(Need { path: path.clone(), privilege, why, weight: Weight::Required });
+        };
+        need("VM.Audit", "seeing the guest");
+        if guest.run_state.is_some() {
+            need("VM.PowerMgmt", "starting and shutting down");
+        }
+        let rows = guest.fields.keys().filter_map(|field| normalize::row(*field, guest.guest.kind));
+        for privilege in rows.flat_map(|row| row.privileges) {
+            let (path, privilege) = match *privilege {
+                Privilege::OnGuest(privilege) => (path.clone(), privilege),
+                Privilege::OnRoot(privilege) => ("/".to_owned(), privilege),
+            };
+            let why = "setting what the desired state names";
+            needs.insert(Need { path, privilege, why, weight: Weight::Required });
+        }
+    }
+    needs.into_iter().collect()
+}
+
+/// What `selftest task` needs on the one guest it works on.
+pub(super) fn of_task(vmid: impl std::fmt::Display) -> Vec<Need> {
+    let path = format!("/vms/{vmid}");
+    [
+        ("VM.Audit", "seeing the guest"),
+        ("VM.Snapshot", "making and deleting a snapshot"),
+        ("VM.Config.Options", "writing the description"),
+    ]
+    .map(|(privilege, why)| Need { path: path.clone(), privilege, why, weight: Weight::Required })
+    .into()
+}
+
+/// The needs that are not met, required ones first. A token that was given some guests or storages only is no mistake:
+/// what it lacks on all of them makes the report smaller, and nothing that was configured fails.
+pub(super) fn missing(needs: &[Need], granted: &Permissions) -> Vec<Need> {
+    let lacking = needs.iter().filter(|need| !granted.allows(&need.path, need.privilege));
+    let mut missing: Vec<Need> = lacking
+        .cloned()
+        .map(|need| if is_for_some(&need, granted) { Need { weight: Weight::Useful, ..need } } else { need })
+        .collect();
+    missing.sort_by(|a, b| (a.weight, &a.path, a.privilege).cmp(&(b.weight, &b.path, b.privilege)));
+    missing.dedup();
+    missing
+}
+
+/// Whether the token has below a path what it lacks on it.
+fn is_for_some(need: &Need, granted: &Permissions) -> bool {
+    let below = format!("{}/", need.path);
+    granted.by_path().iter().any(|(path, here)| path.starts_with(&below) && here.contains_key(need.privilege))
+}
+
+/// The dangerous privileges that the token has somewhere and that nothing in the configuration needs.
+pub(super) fn excessive(needs: &[Need], granted: &Permissions) -> Vec<&'static str> {
+    let all = granted.all();
+    let needed = |privilege: &str| needs.iter().any(|need| need.privilege == privilege);
+    DANGEROUS.into_iter().filter(|privilege| all.contains(privilege) && !needed(privilege)).collect()
+}
+
+/// The two lines that grant what is missing on one path: a role with all that is needed there, because rights on a
+/// path replace those from above, and its assignment to user and token, because a token has at most its user's rights.
+pub(super) fn remedy(path: &str, needs: &[Need], token_id: &str) -> String {
+    let privileges: BTreeSet<&str> = needs
+        .iter()
+        .filter(|need| need.path == path || path.starts_with(&format!("{}/", need.path)))
+        .map(|need| need.privilege)
+        .collect();
+    let privileges: Vec<&str> = privileges.into_iter().collect();
+    let role = format!("Felhom{}", path.replace('/', "-"));
+    let user = token_id.split('!').next().unwrap_or(token_id);
+    format!(
+        "pveum role add {role} --privs \"{}\" && pveum acl modify {path} --users '{user}' --tokens '{token_id}' --roles {role}",
+        privileges.join(" ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::{Need, Weight, excessive, missing, of_desired, of_reports, of_task, remedy};
+    use crate::model::desired::{DesiredGuest, DriftPolicy, Field, Value, WantedRun};
+    use crate::model::guest::{GuestId, GuestKind, Vmid};
+    use crate::pve::Permissions;
+
+    fn granted(paths: &[(&str, &[(&str, bool)])]) -> Permissions {
+        let privileges =
+            |list: &[(&str, bool)]| list.iter().map(|(name, on)| ((*name).to_owned(), *on)).collect();
+        paths.iter().map(|(path, list)| ((*path).to_owned(), privileges(list))).collect()
+    }
+
+    fn guest(kind: GuestKind, vmid: u64, fields: &[Field]) -> DesiredGuest {
+        DesiredGuest {
+            resource_id: "web".to_owned(),
+            guest: GuestId::new(kind, Vmid::new(vmid).unwrap()),
+            run_state: Some(WantedRun::Running),
+            fields: fields.iter().map(|field| (*field, Value::Absent)).collect::<BTreeMap<_, _>>(),
+            drift: DriftPolicy::Correct,
+            ignore: BTreeSet::new(),
+            suspend: false,
+            data_bearing: true,
+        }
+    }
+
+    #[test]
+    fn each_missing_privilege_is_named_with_its_path() {
+        let granted = granted(&[("/nodes/pve", &[("Sys.Audit", false)]), ("/vms", &[("VM.Audit", true)])]);
+        let lacking = missing(&of_reports("pve"), &granted);
+        let names: Vec<String> = lacking
+            .iter()
+            .map(|need| format!("{} {} {:?}", need.path, need.privilege, need.weight))
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "/storage Datastore.Audit Required",
+                "/storage Datastore.AllocateSpace Useful",
+                "/vms VM.Backup Useful"
+            ]
+        );
+        assert_eq!(
+            missing(&of_reports("pve"), &Permissions::default()).len(),
+            5,
+            "a token that sees nothing"
+        );
+    }
+
+    #[test]
+    fn a_token_for_some_guests_only_is_no_failure() {
+        let granted = granted(&[
+            ("/nodes/pve", &[("Sys.Audit", true)]),
+            ("/vms/101", &[("VM.Audit", false)]),
+            ("/storage/store", &[("Datastore.Audit", true)]),
+        ]);
+        assert!(missing(&of_reports("pve"), &granted).iter().all(|need| need.weight == Weight::Useful));
+    }
+
+    #[test]
+    fn only_what_the_desired_state_touches_is_needed() {
+        let guests = [
+            guest(GuestKind::Lxc, 101, &[Field::Name, Field::Cores]),
+            guest(GuestKind::Qemu, 200, &[Field::Name]),
+        ];
+        let needs: Vec<String> =
+            of_desired(&guests).iter().map(|need| format!("{} {}", need.path, need.privilege)).collect();
+        assert_eq!(
+            needs,
+            [
+                "/vms/101 VM.Audit",
+                "/vms/101 VM.Config.CPU",
+                "/vms/101 VM.Config.Network",
+                "/vms/101 VM.PowerMgmt",
+                "/vms/200 VM.Audit",
+                "/vms/200 VM.Config.Options",
+                "/vms/200 VM.PowerMgmt"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_remedy_grants_all_that_is_needed_there_to_user_and_token() {
+        let mut needs = of_task(101);
+        needs.push(Need { path: "/vms".to_owned(), privilege: "VM.Backup", why: "", weight: Weight::Useful });
+        expect_test::expect![[r#"pveum role add Felhom-vms-101 --privs "VM.Audit VM.Backup VM.Config.Options VM.Snapshot" && pveum acl modify /vms/101 --users 'felhom@pve' --tokens 'felhom@pve!agent' --roles Felhom-vms-101"#]]
+            .assert_eq(&remedy("/vms/101", &needs, "felhom@pve!agent"));
+    }
+
+    #[test]
+    fn a_token_that_can_do_far_more_is_noticed() {
+        let granted = granted(&[
+            ("/", &[("Sys.Modify", true), ("VM.Audit", true)]),
+            ("/access", &[("User.Modify", true)]),
+        ]);
+        assert_eq!(excessive(&[], &granted), ["Sys.Modify", "User.Modify"]);
+        // A VM's startup order changes what the node does at boot, and Proxmox asks for as much.
+        let needs = of_desired(&[guest(GuestKind::Qemu, 200, &[Field::Startup])]);
+        assert!(
+            needs.iter().any(|need| (need.path.as_str(), need.privilege) == ("/", "Sys.Modify")),
+            "{needs:?}"
+        );
+        assert_eq!(excessive(&needs, &granted), ["User.Modify"]);
+    }
+}
