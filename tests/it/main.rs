@@ -1,0 +1,25 @@
+//! The real daemon and the real client against the simulated node and hub, over real sockets.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::disallowed_methods,
+    reason = "tests may stop at a broken premise, run programs and sleep"
+)]
+
+mod canary;
+mod cli;
+mod daemon;
+mod documents;
+mod faults;
+mod hub;
+mod reconcile;
+mod report;
+mod rig;
+mod schema;
+mod scripted;
+mod selftest;
+mod signals;
+mod source;
+mod stage;

@@ -1,0 +1,222 @@
+//! Control, its observer and its lanes on real threads, against a simulated node on real sockets; ticks by hand.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Sender, bounded, unbounded};
+use felhom_agent::control::store::Store;
+use felhom_agent::control::{Answer, Control, Event, Memory, Query, Setup, Signal, Wires, Work, observer};
+use felhom_agent::http::Trust;
+use felhom_agent::hub::wire::ControlEnvelope;
+use felhom_agent::journal::Journal;
+use felhom_agent::lanes::{self, Lanes, Permits};
+use felhom_agent::paths::StateDir;
+use felhom_agent::secret::Secret;
+use felhom_agent::source::Found;
+use felhom_agent::status::{ConditionStatus, ConditionType, ResourceState, ResourceStatus};
+use felhom_agent::{plan, pve};
+use felhom_sim::pve::{Options, PveSim};
+use felhom_sim::server::Call;
+use serde_json::{Value, json};
+
+/// Longer than anything takes that does not hang.
+const LONG: Duration = Duration::from_secs(30);
+
+pub(crate) const HOST: &str = "h1";
+
+pub(crate) struct Rig {
+    pub(crate) sim: PveSim,
+    _state: Arc<tempfile::TempDir>,
+    events: Sender<Event>,
+    ticks: Sender<()>,
+    control: Option<JoinHandle<Memory>>,
+    observer: Option<JoinHandle<()>>,
+}
+
+/// What a rig can be started with otherwise than usual.
+pub(crate) struct Kit {
+    pub(crate) token: Option<(&'static str, &'static str)>,
+    pub(crate) state: Arc<tempfile::TempDir>,
+    pub(crate) task_within: Duration,
+    /// For one call.
+    pub(crate) timeout: Duration,
+}
+
+impl Default for Kit {
+    fn default() -> Self {
+        let state = Arc::new(tempfile::tempdir().unwrap());
+        Self { token: None, state, task_within: LONG, timeout: Duration::from_secs(5) }
+    }
+}
+
+impl Rig {
+    pub(crate) fn new() -> Self {
+        Self::on(PveSim::start(Options::default()))
+    }
+
+    pub(crate) fn on(sim: PveSim) -> Self {
+        Self::with(sim, Kit::default())
+    }
+
+    pub(crate) fn with(sim: PveSim, kit: Kit) -> Self {
+        let (token_id, secret) = kit.token.unwrap_or_else(|| sim.token());
+        let connection = Arc::new(pve::Connection {
+            url: sim.url(),
+            node: Some("pve".to_owned()),
+            token_id: token_id.to_owned(),
+            token_secret: Secret::new(secret.to_owned()),
+            trust: Trust::Pin(sim.pin()),
+            timeout: kit.timeout,
+        });
+        let (events, inbox) = unbounded();
+        let (ticks, ticked) = bounded(1);
+        let (looks, requests) = bounded(1);
+        let (stop, stopped) = bounded(0);
+        let (eye, tell) = (Arc::clone(&connection), events.clone());
+        let observer = std::thread::spawn(move || {
+            observer::run(&eye, &requests, |look| {
+                tell.send(Event::Observed(look)).ok();
+            });
+        });
+        let setup = Setup {
+            host_id: HOST.to_owned(),
+            store: Store::new(StateDir::open(kit.state.path()).unwrap()),
+            plan: plan::Settings::default(),
+            reconcile: Duration::from_secs(60),
+            hub: false,
+            stop_within: LONG,
+            work: Work {
+                connection,
+                journal: Arc::new(Journal::default()),
+                permits: Permits::new(lanes::Limits::default()),
+                task_within: kit.task_within,
+            },
+        };
+        let wires = Wires {
+            ticks: ticked,
+            events: inbox,
+            tell: events.clone(),
+            looks,
+            pokes: None,
+            stop: Some(stop),
+        };
+        let lanes = Lanes::new(lanes::Settings::default());
+        let control = Control::new(setup, wires, lanes, stopped, Memory::default());
+        let control = std::thread::spawn(move || control.run());
+        Self { sim, _state: kit.state, events, ticks, control: Some(control), observer: Some(observer) }
+    }
+
+    fn stop(&mut self) {
+        self.events.send(Event::Signal(Signal::Stop)).ok();
+        if let Some(control) = self.control.take() {
+            control.join().unwrap();
+        }
+        if let Some(observer) = self.observer.take() {
+            observer.join().unwrap();
+        }
+    }
+
+    pub(crate) fn ask(&self) -> Answer {
+        let (reply, answer) = bounded(1);
+        self.events.send(Event::Query(Query { reply })).unwrap();
+        answer.recv_timeout(LONG).expect("control answers from memory")
+    }
+
+    pub(crate) fn desire(&self, document: &Value) {
+        self.events.send(Event::Desired(Found::Document(document.to_string().into_bytes()))).unwrap();
+    }
+
+    pub(crate) fn hub_says(&self, envelope: &str) {
+        let envelope: ControlEnvelope = serde_json::from_str(envelope).unwrap();
+        self.events.send(Event::Envelope(envelope)).unwrap();
+    }
+
+    /// A tick, a look, and whatever the lanes do about it.
+    pub(crate) fn round(&self) -> Answer {
+        let before = self.ask().looks;
+        self.ticks.send(()).unwrap();
+        self.wait("a round", |answer| answer.looks > before && answer.busy.is_empty())
+    }
+
+    pub(crate) fn wait(&self, what: &str, mut done: impl FnMut(&Answer) -> bool) -> Answer {
+        let began = Instant::now();
+        loop {
+            let answer = self.ask();
+            if done(&answer) {
+                return answer;
+            }
+            assert!(began.elapsed() < LONG, "waited too long for {what}: {:#?}", answer.status);
+            pause();
+        }
+    }
+
+    /// Until every resource is in order.
+    pub(crate) fn settle(&self) -> Answer {
+        let ready = |resource: &ResourceStatus| resource.state == ResourceState::Ready;
+        self.wait("order", |answer| {
+            !answer.status.resources.is_empty()
+                && answer.busy.is_empty()
+                && answer.status.resources.values().all(ready)
+        })
+    }
+
+    pub(crate) fn resource(&self, id: &str) -> ResourceStatus {
+        self.ask().status.resources[id].clone()
+    }
+
+    /// The calls that change something, in order.
+    pub(crate) fn mutations(&self) -> Vec<Call> {
+        self.sim.calls().into_iter().filter(Call::is_mutation).collect()
+    }
+
+    pub(crate) fn mutation_lines(&self) -> Vec<String> {
+        self.mutations().iter().map(Call::line).collect()
+    }
+
+    pub(crate) fn config(&self, vmid: u32, key: &str) -> Option<String> {
+        self.sim.world(|world| world.guest(vmid).unwrap().config().main.get(key).map(str::to_owned))
+    }
+
+    pub(crate) fn runs(&self, vmid: u32) -> bool {
+        self.sim.world(|world| world.guest(vmid).unwrap().running.is_some())
+    }
+
+    pub(crate) fn until(&self, what: &str, mut done: impl FnMut(&PveSim) -> bool) {
+        let began = Instant::now();
+        while !done(&self.sim) {
+            assert!(began.elapsed() < LONG, "waited too long for {what}");
+            pause();
+        }
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.stop();
+        }
+    }
+}
+
+/// Gives the others a moment.
+fn pause() {
+    let (_keep, nothing) = bounded::<()>(0);
+    nothing.recv_timeout(Duration::from_millis(5)).unwrap_err();
+}
+
+pub(crate) fn manifest(generation: u64, resources: &[Value]) -> Value {
+    json!({"api_version": "felhom/v1", "host_id": HOST, "generation": generation, "resources": resources})
+}
+
+pub(crate) fn lxc(id: &str, spec: Value) -> Value {
+    json!({"id": id, "kind": "lxc_guest", "spec": spec})
+}
+
+pub(crate) fn vm(id: &str, spec: Value) -> Value {
+    json!({"id": id, "kind": "vm_guest", "spec": spec})
+}
+
+pub(crate) fn condition(answer: &Answer, kind: ConditionType) -> ConditionStatus {
+    answer.status.conditions.iter().find(|condition| condition.kind == kind).unwrap().status
+}
