@@ -1,0 +1,46 @@
+//! A guest as it must be known before something is done to it that cannot be undone: all of it, read at one go.
+
+use std::collections::BTreeMap;
+
+use super::guest::{GuestId, RunState};
+use super::observed::{GuestConfig, HaState};
+
+/// One volume that the guest's configuration names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ImageVolume {
+    /// `rootfs`, `mp0`, `scsi0`, `unused1`, …
+    pub key: String,
+    /// `local-zfs:subvol-105-disk-0`
+    pub volid: String,
+    /// In bytes, as the storage lists it; `None` where the storage does not list it.
+    pub size: Option<u64>,
+}
+
+/// One snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ImageSnapshot {
+    pub name: String,
+    pub parent: Option<String>,
+    /// Unix seconds.
+    pub taken_at: Option<u64>,
+}
+
+/// Everything an operation is bound to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuestImage {
+    pub guest: GuestId,
+    pub config: GuestConfig,
+    pub snapshots: Vec<ImageSnapshot>,
+    /// By key; of the current configuration, the pending one and `unusedN`.
+    pub volumes: Vec<ImageVolume>,
+    pub run: RunState,
+    pub lock: Option<String>,
+    pub template: bool,
+    pub ha: HaState,
+    /// Whether a replication job of the cluster names this guest.
+    pub replicated: bool,
+    /// UPID of a backup that works on it now.
+    pub backup_task: Option<String>,
+    /// Tasks that made, restored, moved or destroyed a guest of this number, with their start in unix seconds.
+    pub incarnations: BTreeMap<String, u64>,
+}
