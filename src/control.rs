@@ -301,7 +301,7 @@ impl Control {
     /// Makes the book and the status speak of the desired state in force.
     fn adopt(&mut self) {
         let now = clock::now();
-        self.book.adopt(self.keeper.guests(), self.keeper.generation());
+        self.book.adopt(self.keeper.guests(), self.keeper.generation(), Instant::now());
         self.status.resources.retain(|id, _| self.keeper.names(id));
         for refused in self.keeper.refused() {
             let before = self.status.resources.get(&refused.resource_id);

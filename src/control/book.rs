@@ -45,11 +45,16 @@ struct Entry {
     correcting: Vec<Drift>,
     /// What was corrected lately, and when.
     corrected: Vec<(Instant, String)>,
+    /// When something else came to be wanted of it, lately.
+    rewanted: Vec<Instant>,
 }
 
 /// The same field brought back so often within this time: somebody else wants it otherwise.
 const FLIPS: usize = 5;
 const FLIPS_WITHIN: Duration = Duration::from_secs(3600);
+
+/// Whoever changes so often within that time what is wanted of a guest is obeyed only once it has stood for so long.
+const SETTLES: Duration = Duration::from_secs(300);
 
 /// The last job's failure, until something makes another try worth while.
 #[derive(Debug)]
@@ -97,7 +102,7 @@ pub(super) enum Verdict {
 impl Book {
     /// Takes over the guests that are now desired. A guest that is wanted otherwise than before starts with a clean slate; what is
     /// in a lane stays known even if it is no longer desired.
-    pub(super) fn adopt(&mut self, guests: &[Arc<DesiredGuest>], generation: u64) {
+    pub(super) fn adopt(&mut self, guests: &[Arc<DesiredGuest>], generation: u64, at: Instant) {
         let newer = generation != self.generation;
         self.generation = generation;
         let mut before = std::mem::take(&mut self.entries);
@@ -109,7 +114,8 @@ impl Book {
                     guest: Arc::clone(guest),
                     backoff: Backoff::new(generation),
                     busy: before.as_ref().is_some_and(|entry| entry.busy),
-                    done_at: before.and_then(|entry| entry.done_at),
+                    done_at: before.as_ref().and_then(|entry| entry.done_at),
+                    rewanted: before.map(|entry| entry.rewanted_as(guest, at)).unwrap_or_default(),
                     failed: None,
                     held: None,
                     correcting: Vec::new(),
@@ -139,7 +145,8 @@ impl Book {
             None if moment.braked => Progress::Held(blocked()),
             None => {
                 if entry.failed.is_none() {
-                    entry.failed = entry.oscillation(plan, moment.began);
+                    entry.failed =
+                        entry.oscillation(plan, moment.began).or_else(|| entry.unsettled(moment.began));
                 }
                 match &entry.failed {
                     Some(failed) => failed.progress(),
@@ -250,6 +257,33 @@ impl Entry {
         );
         let error = ResourceError { code: "oscillation".to_owned(), message };
         Some(Failed { error, until: Until::Told })
+    }
+
+    /// The times at which something else came to be wanted, once it is `guest`.
+    fn rewanted_as(self, guest: &DesiredGuest, at: Instant) -> Vec<Instant> {
+        let mut rewanted = self.rewanted;
+        rewanted.retain(|then| at.saturating_duration_since(*then) < FLIPS_WITHIN);
+        if *self.guest != *guest {
+            rewanted.push(at);
+        }
+        rewanted
+    }
+
+    /// The desired state itself goes back and forth: it is heeded once it has stood for a while.
+    fn unsettled(&self, now: Instant) -> Option<Failed> {
+        let lately = |at: &&Instant| now.saturating_duration_since(**at) < FLIPS_WITHIN;
+        let changes = self.rewanted.iter().filter(lately).count();
+        let settled = *self.rewanted.last()? + SETTLES;
+        if changes < FLIPS || settled <= now {
+            return None;
+        }
+        let message = format!(
+            "what is wanted of it has changed {changes} times within an hour; it is heeded once it has stood for {} s",
+            SETTLES.as_secs()
+        );
+        let error = ResourceError { code: "oscillation".to_owned(), message };
+        let pause = settled.saturating_duration_since(now);
+        Some(Failed { error, until: Until::Time(settled, later(crate::clock::now(), pause)) })
     }
 
     /// Remembers what a job has brought in order.

@@ -64,7 +64,7 @@ struct Story {
 impl Story {
     fn new() -> Self {
         let mut book = Book::default();
-        book.adopt(&[guest()], 1);
+        book.adopt(&[guest()], 1, Instant::now());
         Self { book }
     }
 
@@ -158,7 +158,7 @@ fn what_no_retry_cures_is_tried_again_for_a_new_generation() {
     let mut story = Story::new();
     story.look(&stopped());
     story.done(failed("parameter", "no".to_owned(), Recourse::Terminal));
-    story.book.adopt(&[guest()], 2);
+    story.book.adopt(&[guest()], 2, Instant::now());
     assert!(is_work(&story.look(&stopped())));
 }
 
@@ -192,7 +192,7 @@ fn what_only_a_lane_sees_is_shown_until_the_next_job_is_through() {
 fn an_old_generation_s_failure_says_nothing_about_the_new_one() {
     let mut story = Story::new();
     story.look(&stopped());
-    story.book.adopt(&[guest()], 2);
+    story.book.adopt(&[guest()], 2, Instant::now());
     assert!(matches!(story.look(&stopped()), Verdict::Nothing), "the old job is still at it");
     story.done(failed("parameter", "no".to_owned(), Recourse::Terminal));
     assert!(is_work(&story.look(&stopped())));
@@ -209,8 +209,30 @@ fn a_field_that_somebody_else_keeps_changing_back_is_left_to_them() {
     let Some(Progress::Failed { error, retry_after: None }) = said else { panic!("{said:?}") };
     assert_eq!(error.code, "oscillation");
     assert!(error.message.contains("running") && error.message.contains("stopped"), "{}", error.message);
-    story.book.adopt(&[guest()], 2);
+    story.book.adopt(&[guest()], 2, Instant::now());
     assert!(is_work(&story.look(&stopped())), "a new generation is a new word");
+}
+
+#[test]
+fn a_desired_state_that_flips_is_heeded_once_it_stands() {
+    let mut book = Book::default();
+    let began = Instant::now();
+    let other = Arc::new(DesiredGuest { data_bearing: false, ..(*guest()).clone() });
+    for (change, generation) in (0..6_u32).zip(1..) {
+        let wanted = if change % 2 == 0 { other.clone() } else { guest() };
+        book.adopt(&[wanted], generation, began + Duration::from_secs(60) * change);
+    }
+    let mut look = |after: u64| {
+        let began = began + Duration::from_secs(after);
+        let moment = Moment { began, next_look: now(), braked: false };
+        book.is_retry_due(began);
+        book.seen(&guest(), &stopped(), &plan(&stopped()), moment)
+    };
+    let Some(Progress::Failed { error, retry_after: Some(_) }) = says(look(301)) else {
+        panic!("it is worked on although it flips");
+    };
+    assert_eq!(error.code, "oscillation");
+    assert!(is_work(&look(601)));
 }
 
 #[test]
@@ -295,7 +317,7 @@ proptest! {
                     // A job that is under way stays known; what it suffered no longer counts.
                     if !busy {
                         generation += 1;
-                        story.book.adopt(&[guest()], generation);
+                        story.book.adopt(&[guest()], generation, Instant::now());
                         doubt = None;
                     }
                 }
