@@ -83,8 +83,9 @@ impl fmt::Display for GuestKind {
     }
 }
 
-/// One guest of this node, printed as Proxmox prints it: `lxc/101`, `qemu/200`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// One guest of this node, printed and written as Proxmox prints it: `lxc/101`, `qemu/200`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct GuestId {
     pub vmid: Vmid,
     pub kind: GuestKind,
@@ -93,6 +94,35 @@ pub struct GuestId {
 impl GuestId {
     pub fn new(kind: GuestKind, vmid: Vmid) -> Self {
         Self { vmid, kind }
+    }
+}
+
+impl FromStr for GuestId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let shown = || text.chars().take(40).collect::<String>();
+        let (kind, vmid) =
+            text.split_once('/').ok_or_else(|| format!("{:?} is not a guest: expected lxc/101", shown()))?;
+        let kind = GuestKind::ALL
+            .into_iter()
+            .find(|known| known.as_str() == kind)
+            .ok_or_else(|| format!("{:?} is not a guest: expected lxc/ or qemu/", shown()))?;
+        Ok(Self { vmid: vmid.parse()?, kind })
+    }
+}
+
+impl TryFrom<String> for GuestId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<GuestId> for String {
+    fn from(guest: GuestId) -> Self {
+        guest.to_string()
     }
 }
 
@@ -149,5 +179,9 @@ mod tests {
         let vmid = Vmid::new(101).unwrap();
         assert_eq!(GuestId::new(GuestKind::Lxc, vmid).to_string(), "lxc/101");
         assert_eq!(GuestId::new(GuestKind::Qemu, vmid).to_string(), "qemu/101");
+        assert_eq!("lxc/101".parse(), Ok(GuestId::new(GuestKind::Lxc, vmid)));
+        for text in ["", "101", "lxc", "lxc/", "lxc/99", "jail/101", "lxc/101/"] {
+            text.parse::<GuestId>().unwrap_err();
+        }
     }
 }

@@ -414,3 +414,11 @@ pub struct OpEnd {
     pub volumes_left: Vec<String>,
     pub at: Timestamp,
 }
+
+/// Whether what the wall clock says can be believed, as far as validity periods and replay records depend on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClockTrust {
+    Trusted,
+    /// With what is wrong and what to do, for people.
+    Untrusted(String),
+}

@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::guest::GuestId;
 
-/// One change of one guest. What is not in this list cannot be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One change of one guest. What is not in this list cannot be done. Written in full into the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Step {
     SetConfig {
         guest: GuestId,
@@ -43,7 +46,7 @@ impl Step {
 }
 
 /// What is written, in Proxmox's own keys and values; a key is never in both.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigChange {
     pub set: BTreeMap<String, String>,
     pub delete: BTreeSet<String>,
