@@ -8,3 +8,4 @@ pub mod lifetime;
 pub mod node;
 pub mod pve;
 pub mod server;
+pub mod sign;

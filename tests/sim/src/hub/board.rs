@@ -26,6 +26,8 @@ pub struct Host {
     /// Counts up with every accepted status; its entity tag.
     pub revision: u64,
     pub signed_ops: Vec<Value>,
+    /// More of them, as their exact texts: what is broken on purpose goes out as it is.
+    pub raw_ops: Vec<String>,
     pub outcomes: BTreeMap<String, Value>,
 }
 
@@ -69,7 +71,7 @@ impl Board {
             ("GET", ["desired"]) => self.desired(id, request.header("if-none-match")),
             ("PUT", ["actual"]) => self.put_actual(id, request),
             ("GET", ["actual"]) => self.actual(id),
-            ("GET", ["signed-ops"]) => Response::json(200, "OK", &json!({"ops": self.host(id).signed_ops})),
+            ("GET", ["signed-ops"]) => self.signed_ops(id),
             ("POST", ["signed-ops", op, "outcome"]) => self.outcome(id, op, &request.body),
             _ => not_found("no such path"),
         }
@@ -124,6 +126,15 @@ impl Board {
         let host = self.host(id);
         let Some(actual) = &host.actual else { return not_found("no status yet") };
         Response::json(200, "OK", actual).header("ETag", &format!("\"{}\"", host.revision))
+    }
+
+    fn signed_ops(&mut self, id: &str) -> Response {
+        let host = self.host(id);
+        let whole = host.signed_ops.iter().map(Value::to_string);
+        let all: Vec<String> = whole.chain(host.raw_ops.iter().cloned()).collect();
+        Response::new(200, "OK")
+            .header("Content-Type", "application/json")
+            .body(format!("{{\"ops\":[{}]}}", all.join(",")).into_bytes())
     }
 
     fn outcome(&mut self, id: &str, op: &str, body: &[u8]) -> Response {
@@ -182,6 +193,15 @@ mod tests {
         assert_eq!(put(&mut board, ("If-None-Match", "*")), 412);
         assert_eq!(put(&mut board, ("If-Match", "\"1\"")), 204);
         assert_eq!(put(&mut board, ("If-Match", "\"1\"")), 412);
+    }
+
+    #[test]
+    fn an_envelope_goes_out_to_the_letter() {
+        let mut board = Board::new();
+        board.host("h").signed_ops.push(json!({"a": 1}));
+        board.host("h").raw_ops.push(r#"{"a":1, "a" :2}"#.to_owned());
+        let answer = ask(&mut board, "GET", "/api/v1/hosts/h/signed-ops", &[], "");
+        assert_eq!(answer.body.as_deref(), Some(r#"{"ops":[{"a":1},{"a":1, "a" :2}]}"#.as_bytes()));
     }
 
     #[test]
