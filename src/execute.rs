@@ -102,6 +102,15 @@ impl<'a> Executor<'a> {
             Step::DeleteSnapshot { guest, name } => {
                 self.client.delete_snapshot(intent, *guest, name).map(Submitted::Task)
             }
+            Step::Stop { guest } => self.client.stop(intent, *guest).map(Submitted::Task),
+            Step::Backup { .. }
+            | Step::Resize { .. }
+            | Step::Destroy { .. }
+            | Step::Rollback { .. }
+            | Step::RestoreOver { .. }
+            | Step::DeleteBackup { .. } => {
+                Err(PveError::Setup(format!("{}: not carried out yet", intent.step())))
+            }
         }
     }
 
@@ -129,7 +138,14 @@ impl<'a> Executor<'a> {
             Step::SetConfig { .. }
             | Step::Start { .. }
             | Step::Snapshot { .. }
-            | Step::DeleteSnapshot { .. } => self.within,
+            | Step::DeleteSnapshot { .. }
+            | Step::Stop { .. }
+            | Step::Backup { .. }
+            | Step::Resize { .. }
+            | Step::Destroy { .. }
+            | Step::Rollback { .. }
+            | Step::RestoreOver { .. }
+            | Step::DeleteBackup { .. } => self.within,
         }
     }
 
@@ -160,7 +176,14 @@ impl<'a> Executor<'a> {
             Step::Start { .. }
             | Step::Shutdown { .. }
             | Step::Snapshot { .. }
-            | Step::DeleteSnapshot { .. } => Repeatable::No,
+            | Step::DeleteSnapshot { .. }
+            | Step::Stop { .. }
+            | Step::Backup { .. }
+            | Step::Resize { .. }
+            | Step::Destroy { .. }
+            | Step::Rollback { .. }
+            | Step::RestoreOver { .. }
+            | Step::DeleteBackup { .. } => Repeatable::No,
         };
         let mut effect = Effect::Unseen("not looked".to_owned());
         for pause_ms in SURFACES_MS {
@@ -250,5 +273,16 @@ fn task_kind(step: &Step) -> &'static str {
         (Step::Snapshot { .. }, GuestKind::Qemu) => "qmsnapshot",
         (Step::DeleteSnapshot { .. }, GuestKind::Lxc) => "vzdelsnapshot",
         (Step::DeleteSnapshot { .. }, GuestKind::Qemu) => "qmdelsnapshot",
+        (Step::Stop { .. }, GuestKind::Lxc) => "vzstop",
+        (Step::Stop { .. }, GuestKind::Qemu) => "qmstop",
+        (Step::Backup { .. }, GuestKind::Lxc | GuestKind::Qemu) => "vzdump",
+        (Step::Resize { .. }, GuestKind::Lxc | GuestKind::Qemu) => "resize",
+        (Step::Destroy { .. }, GuestKind::Lxc) => "vzdestroy",
+        (Step::Destroy { .. }, GuestKind::Qemu) => "qmdestroy",
+        (Step::Rollback { .. }, GuestKind::Lxc) => "vzrollback",
+        (Step::Rollback { .. }, GuestKind::Qemu) => "qmrollback",
+        (Step::RestoreOver { .. }, GuestKind::Lxc) => "vzrestore",
+        (Step::RestoreOver { .. }, GuestKind::Qemu) => "qmrestore",
+        (Step::DeleteBackup { .. }, GuestKind::Lxc | GuestKind::Qemu) => "imgdel",
     }
 }

@@ -7,17 +7,37 @@
 use crate::model::guest::{GuestId, GuestKind};
 use crate::model::hold::{Hold, HoldReason};
 use crate::model::observed::{GuestConfig, GuestObservation, PendingChange, Reading};
+use crate::model::op::OpId;
 use crate::model::step::{ConfigChange, Step};
+use crate::model::volume::{first_part, holds_volume, is_removable};
 
 /// A step that may run. Made only here.
 #[derive(Debug)]
 pub struct Approved {
     step: Step,
+    op_id: Option<OpId>,
+    destructive: bool,
+    volumes: Vec<String>,
 }
 
 impl Approved {
     pub fn step(&self) -> &Step {
         &self.step
+    }
+
+    /// The operation that consents to the loss; `None` where nothing is lost.
+    pub fn op_id(&self) -> Option<&OpId> {
+        self.op_id.as_ref()
+    }
+
+    /// It cannot be undone.
+    pub fn destructive(&self) -> bool {
+        self.destructive
+    }
+
+    /// The volumes that this step takes away, and that must be gone from their storages afterwards.
+    pub fn volumes(&self) -> &[String] {
+        &self.volumes
     }
 
     pub(crate) fn into_step(self) -> Step {
@@ -84,7 +104,7 @@ impl Loss {
 /// Lets a step through, or names what it would lose.
 pub fn judge(step: Step, facts: &Facts) -> Result<Approved, Box<Loss>> {
     match refusal(&step, facts) {
-        None => Ok(Approved { step }),
+        None => Ok(Approved { step, op_id: None, destructive: false, volumes: Vec::new() }),
         Some((what, remedy)) => Err(Box::new(Loss { step, what, remedy })),
     }
 }
@@ -100,6 +120,58 @@ fn refusal(step: &Step, facts: &Facts) -> Option<(String, String)> {
         Step::Shutdown { guest: _, timeout_s: _ } => None,
         Step::Snapshot { guest: _, name: _ } => None,
         Step::DeleteSnapshot { guest, name } => foreign_snapshot(*guest, name, &facts.snapshot),
+        Step::Stop { guest } => {
+            Some(loss("whatever it has not written to disk yet", draft(*guest, "stop-hard", "")))
+        }
+        Step::Backup { guest, storage: _, prune } => prune.then(|| {
+            loss(
+                "older backups, which Proxmox would remove",
+                format!(
+                    "remove old backups of {guest} one by one: {}",
+                    draft(*guest, "delete-backup", " --volid VOLID")
+                ),
+            )
+        }),
+        Step::Resize { guest, key, from, to, digest: _ } => shrinks(*guest, key, *from, *to),
+        Step::Destroy { guest, purge: _ } => {
+            Some(loss("the guest with all its volumes and snapshots", draft(*guest, "destroy", "")))
+        }
+        Step::Rollback { guest, snapshot, start: _ } => Some(loss(
+            &format!("all that came after snapshot {snapshot}"),
+            draft(*guest, "rollback", &format!(" --snapshot {snapshot}")),
+        )),
+        Step::RestoreOver { guest, volid, storage } => Some(loss(
+            "the guest as it is, with all its volumes and snapshots",
+            draft(*guest, "restore-over", &format!(" --volid {volid} --storage {storage}")),
+        )),
+        Step::DeleteBackup { guest, volid } => Some(loss(
+            &format!("backup {volid}"),
+            draft(*guest, "delete-backup", &format!(" --volid {volid}")),
+        )),
+    }
+}
+
+fn loss(what: &str, remedy: String) -> (String, String) {
+    (what.to_owned(), remedy)
+}
+
+/// The line that begins the way to consent.
+fn draft(guest: GuestId, what: &str, rest: &str) -> String {
+    format!("`felhom-agent op draft {what} --vmid {}{rest}`, then have it signed", guest.vmid)
+}
+
+/// A size that is not known may be the larger one.
+fn shrinks(guest: GuestId, key: &str, from: Option<u64>, to: u64) -> Option<(String, String)> {
+    match from {
+        Some(from) if to >= from => None,
+        Some(from) => Some(loss(
+            &format!("what lies in the last {} bytes of {key}", from.saturating_sub(to)),
+            format!("none: Proxmox shrinks nothing; restore {guest} to smaller volumes"),
+        )),
+        None => Some(loss(
+            &format!("perhaps the end of {key}, whose size is not known"),
+            format!("see why the size of {key} of {guest} cannot be read"),
+        )),
     }
 }
 
@@ -198,30 +270,9 @@ fn loses_volume(current: Option<&str>, change: &PendingChange) -> bool {
         // Even if the key is not in the current view: what it freed is then unknown.
         PendingChange::Delete => true,
         PendingChange::Set(next) => {
-            current.is_some_and(|current| volume(current) != volume(next) && !is_removable(current))
+            current.is_some_and(|current| first_part(current) != first_part(next) && !is_removable(current))
         }
     }
-}
-
-/// `store:101/vm-101-disk-0.raw` of `store:101/vm-101-disk-0.raw,size=8G`; the part may be named.
-fn volume(value: &str) -> &str {
-    let first = value.split(',').next().unwrap_or(value);
-    first.strip_prefix("volume=").or_else(|| first.strip_prefix("file=")).unwrap_or(first)
-}
-
-/// A CD drive: taking the disc out loses nothing.
-fn is_removable(value: &str) -> bool {
-    value.split(',').any(|part| part == "media=cdrom")
-}
-
-/// `rootfs`, `mp0`, `unused3`, `scsi1`, … but not `scsihw`.
-fn holds_volume(key: &str) -> bool {
-    const NUMBERED: [&str; 8] = ["mp", "unused", "scsi", "sata", "ide", "virtio", "efidisk", "tpmstate"];
-    let numbered = |prefix: &&str| {
-        key.strip_prefix(*prefix)
-            .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
-    };
-    matches!(key, "rootfs" | "vmstate") || NUMBERED.iter().any(numbered)
 }
 
 #[cfg(test)]

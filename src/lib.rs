@@ -25,6 +25,7 @@ pub mod secret;
 pub mod source;
 // pure core: no I/O, no clock, no channel, no lock
 pub mod backoff;
+pub mod consent;
 pub mod gate;
 pub mod manifest;
 pub mod normalize;

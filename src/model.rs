@@ -10,3 +10,4 @@ pub mod op;
 pub mod outcome;
 pub mod step;
 pub mod time;
+pub mod volume;

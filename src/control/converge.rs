@@ -240,6 +240,11 @@ impl Job<'_> {
             Outcome::Uncertain { message, upid: _ } => {
                 Some(failed_end(UNCERTAIN, message, Recourse::Terminal))
             }
+            Outcome::Partial { left, upid: _ } => Some(failed_end(
+                "partial_cleanup",
+                format!("these volumes are left: {}", left.join(", ")),
+                Recourse::Terminal,
+            )),
             Outcome::StillRunning { .. } => {
                 Some(if self.worker.is_stopping() { End::Stopped } else { End::StillRunning })
             }
@@ -278,6 +283,13 @@ fn class(step: &Step) -> Class {
         Step::Snapshot { .. } | Step::DeleteSnapshot { .. } => {
             Class::StorageHeavy { storages: std::collections::BTreeSet::new() }
         }
+        Step::Backup { storage, .. } => Class::StorageHeavy { storages: [storage.clone()].into() },
+        Step::Resize { .. } => Class::StorageHeavy { storages: std::collections::BTreeSet::new() },
+        Step::Stop { .. }
+        | Step::Destroy { .. }
+        | Step::Rollback { .. }
+        | Step::RestoreOver { .. }
+        | Step::DeleteBackup { .. } => Class::Destructive,
     }
 }
 
@@ -296,6 +308,9 @@ fn log_outcome(what: &str, outcome: &Outcome) {
         Outcome::Conflict { message } => log::info!("{what}: not done, planning again: {message}"),
         Outcome::Failed(failure) => log::warn!("{what}: failed: {} ({})", failure.message, failure.code),
         Outcome::Uncertain { message, .. } => log::error!("{what}: uncertain, look at the guest: {message}"),
+        Outcome::Partial { left, .. } => {
+            log::error!("{what}: done but for volumes that are left: {}", left.join(", "))
+        }
         Outcome::StillRunning { upid } => log::warn!("{what}: left running in Proxmox ({upid})"),
     }
 }

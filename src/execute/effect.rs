@@ -26,6 +26,13 @@ pub(super) fn of(client: &Client, step: &Step) -> Effect {
             Ok(true) => Effect::NotThere(format!("snapshot {name} is still there")),
             Err(why) => Effect::Unseen(why),
         },
+        Step::Stop { guest } => run_state(client, *guest, RunState::Stopped),
+        Step::Backup { .. }
+        | Step::Resize { .. }
+        | Step::Destroy { .. }
+        | Step::Rollback { .. }
+        | Step::RestoreOver { .. }
+        | Step::DeleteBackup { .. } => Effect::Unseen("not looked".to_owned()),
     }
 }
 

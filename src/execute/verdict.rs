@@ -156,6 +156,7 @@ mod tests {
             Outcome::Conflict { .. } => "conflict",
             Outcome::Failed(failure) => failure.code,
             Outcome::Uncertain { .. } => "uncertain",
+            Outcome::Partial { .. } => "partial",
             Outcome::StillRunning { .. } => "running",
         }
     }

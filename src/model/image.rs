@@ -1,9 +1,9 @@
 //! A guest as it must be known before something is done to it that cannot be undone: all of it, read at one go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::guest::{GuestId, RunState};
-use super::observed::{GuestConfig, HaState};
+use super::observed::{GuestConfig, HaState, Reading};
 
 /// One volume that the guest's configuration names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,6 +14,9 @@ pub struct ImageVolume {
     pub volid: String,
     /// In bytes, as the storage lists it; `None` where the storage does not list it.
     pub size: Option<u64>,
+    /// When it was made, in unix seconds; `None` on a storage that does not know (a directory's files only tell when they
+    /// were last written).
+    pub made_at: Option<u64>,
 }
 
 /// One snapshot.
@@ -38,9 +41,27 @@ pub struct GuestImage {
     pub template: bool,
     pub ha: HaState,
     /// Whether a replication job of the cluster names this guest.
-    pub replicated: bool,
+    pub replicated: Reading<bool>,
     /// UPID of a backup that works on it now.
     pub backup_task: Option<String>,
     /// Tasks that made, restored, moved or destroyed a guest of this number, with their start in unix seconds.
     pub incarnations: BTreeMap<String, u64>,
+}
+
+/// A backup as the storage lists it now, and what is known to be in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenBackup {
+    pub volid: String,
+    /// The guest it is of; `None` where the storage does not tell.
+    pub guest: Option<GuestId>,
+    /// Unix seconds.
+    pub ctime: Option<u64>,
+    /// In bytes.
+    pub size: Option<u64>,
+    /// Proxmox refuses to remove it.
+    pub protected: bool,
+    /// A backup server looked into it and found it broken.
+    pub broken: bool,
+    /// The volume keys that are in it: `rootfs`, `mp0`, `scsi0`, …
+    pub covers: BTreeSet<String>,
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::guest::GuestId;
 use super::time::Timestamp;
+use super::volume;
 
 /// A UUID, version 7, in lower case; [`OpId::parse`] is the only way to one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -241,6 +242,33 @@ impl Action {
             Self::LimitRelease { .. } => OpKind::LimitRelease,
             Self::FloorRaise { .. } => OpKind::FloorRaise,
             Self::TrustUpdate { .. } => OpKind::TrustUpdate,
+        }
+    }
+}
+
+impl Action {
+    /// Whether it takes away bytes that a backup could bring back: then one must be named, or two signers of two roles must
+    /// do without. Whether the guest holds such bytes at all is looked at right before the call.
+    pub fn needs_evidence(&self) -> bool {
+        match self {
+            Self::GuestDestroy { .. }
+            | Self::GuestRollback { .. }
+            | Self::GuestRestoreOver { .. }
+            | Self::VolumeDelete { .. } => true,
+            Self::ConfigDestructive { set, delete } => {
+                set.keys().chain(delete).any(|key| volume::holds_volume(key))
+            }
+            // What is stored stays: the run ends, a lock or a name of a volume goes, an older state goes.
+            Self::GuestStopHard
+            | Self::GuestUnlock { .. }
+            | Self::SnapshotDelete { .. }
+            | Self::BackupDelete { .. }
+            | Self::VolumeDetach { .. }
+            | Self::ResourceDelete { .. }
+            | Self::JobShell { .. }
+            | Self::LimitRelease { .. }
+            | Self::FloorRaise { .. }
+            | Self::TrustUpdate { .. } => false,
         }
     }
 }

@@ -13,6 +13,8 @@ pub enum Outcome {
     Failed(Failure),
     /// Nobody can say whether it happened: an operator's matter, never a retry.
     Uncertain { upid: Option<String>, message: String },
+    /// The guest is gone and these volumes of it are not. Nothing removes them by itself.
+    Partial { upid: Option<String>, left: Vec<String> },
     /// The task still runs in Proxmox; the next look at the guest decides.
     StillRunning { upid: String },
 }

@@ -31,6 +31,46 @@ pub enum Step {
         guest: GuestId,
         name: String,
     },
+    /// Ends the guest at once, as if its power were cut.
+    Stop {
+        guest: GuestId,
+    },
+    /// Makes a backup; with `prune` Proxmox then removes older ones as the storage's rules say.
+    Backup {
+        guest: GuestId,
+        storage: String,
+        prune: bool,
+    },
+    /// Brings a volume to a size, in bytes. `from` is its size as last seen; less than that is a loss.
+    Resize {
+        guest: GuestId,
+        key: String,
+        from: Option<u64>,
+        to: u64,
+        digest: String,
+    },
+    /// Removes the guest and the volumes its configuration names; with `purge` also what backup jobs, replication and HA
+    /// say of it.
+    Destroy {
+        guest: GuestId,
+        purge: bool,
+    },
+    /// Throws away all that came after the snapshot.
+    Rollback {
+        guest: GuestId,
+        snapshot: String,
+        start: bool,
+    },
+    /// Destroys the guest and makes it again from a backup.
+    RestoreOver {
+        guest: GuestId,
+        volid: String,
+        storage: String,
+    },
+    DeleteBackup {
+        guest: GuestId,
+        volid: String,
+    },
 }
 
 impl Step {
@@ -40,7 +80,14 @@ impl Step {
             | Self::Start { guest }
             | Self::Shutdown { guest, .. }
             | Self::Snapshot { guest, .. }
-            | Self::DeleteSnapshot { guest, .. } => *guest,
+            | Self::DeleteSnapshot { guest, .. }
+            | Self::Stop { guest }
+            | Self::Backup { guest, .. }
+            | Self::Resize { guest, .. }
+            | Self::Destroy { guest, .. }
+            | Self::Rollback { guest, .. }
+            | Self::RestoreOver { guest, .. }
+            | Self::DeleteBackup { guest, .. } => *guest,
         }
     }
 }
@@ -76,6 +123,26 @@ impl fmt::Display for Step {
             Self::Shutdown { guest, timeout_s } => write!(f, "shut down {guest} within {timeout_s} s"),
             Self::Snapshot { guest, name } => write!(f, "snapshot {guest} as {name}"),
             Self::DeleteSnapshot { guest, name } => write!(f, "delete snapshot {name} of {guest}"),
+            Self::Stop { guest } => write!(f, "stop {guest} at once"),
+            Self::Backup { guest, storage, prune: false } => write!(f, "back up {guest} to {storage}"),
+            Self::Backup { guest, storage, prune: true } => {
+                write!(f, "back up {guest} to {storage} and remove older backups")
+            }
+            Self::Resize { guest, key, from: _, to, digest: _ } => {
+                write!(f, "resize {key} of {guest} to {to} bytes")
+            }
+            Self::Destroy { guest, purge: false } => write!(f, "destroy {guest}"),
+            Self::Destroy { guest, purge: true } => write!(f, "destroy {guest} and purge it from all jobs"),
+            Self::Rollback { guest, snapshot, start: false } => {
+                write!(f, "roll {guest} back to snapshot {snapshot}")
+            }
+            Self::Rollback { guest, snapshot, start: true } => {
+                write!(f, "roll {guest} back to snapshot {snapshot} and start it")
+            }
+            Self::RestoreOver { guest, volid, storage } => {
+                write!(f, "restore {volid} over {guest}, its disks on {storage}")
+            }
+            Self::DeleteBackup { guest, volid } => write!(f, "delete backup {volid} of {guest}"),
         }
     }
 }

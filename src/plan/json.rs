@@ -24,19 +24,37 @@ enum Members<'a> {
     Shutdown { timeout_s: u32 },
     Snapshot { name: &'a str },
     DeleteSnapshot { name: &'a str },
+    Stop,
+    Backup { storage: &'a str, prune: bool },
+    Resize { key: &'a str, to: u64 },
+    Destroy { purge: bool },
+    Rollback { snapshot: &'a str, start: bool },
+    RestoreOver { volid: &'a str, storage: &'a str },
+    DeleteBackup { volid: &'a str },
 }
 
 impl Serialize for PlannedStep {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let members = match &self.step {
-            Step::SetConfig { guest: _, change } => {
-                Members::SetConfig { set: &change.set, delete: &change.delete }
-            }
-            Step::Start { guest: _ } => Members::Start,
-            Step::Shutdown { guest: _, timeout_s } => Members::Shutdown { timeout_s: *timeout_s },
-            Step::Snapshot { guest: _, name } => Members::Snapshot { name },
-            Step::DeleteSnapshot { guest: _, name } => Members::DeleteSnapshot { name },
-        };
-        Line { what: self.step.to_string(), reason: &self.reason, members }.serialize(serializer)
+        Line { what: self.step.to_string(), reason: &self.reason, members: members(&self.step) }
+            .serialize(serializer)
+    }
+}
+
+fn members(step: &Step) -> Members<'_> {
+    match step {
+        Step::SetConfig { guest: _, change } => {
+            Members::SetConfig { set: &change.set, delete: &change.delete }
+        }
+        Step::Start { guest: _ } => Members::Start,
+        Step::Shutdown { guest: _, timeout_s } => Members::Shutdown { timeout_s: *timeout_s },
+        Step::Snapshot { guest: _, name } => Members::Snapshot { name },
+        Step::DeleteSnapshot { guest: _, name } => Members::DeleteSnapshot { name },
+        Step::Stop { guest: _ } => Members::Stop,
+        Step::Backup { guest: _, storage, prune } => Members::Backup { storage, prune: *prune },
+        Step::Resize { guest: _, key, from: _, to, digest: _ } => Members::Resize { key, to: *to },
+        Step::Destroy { guest: _, purge } => Members::Destroy { purge: *purge },
+        Step::Rollback { guest: _, snapshot, start } => Members::Rollback { snapshot, start: *start },
+        Step::RestoreOver { guest: _, volid, storage } => Members::RestoreOver { volid, storage },
+        Step::DeleteBackup { guest: _, volid } => Members::DeleteBackup { volid },
     }
 }

@@ -81,7 +81,15 @@ impl Guest {
                 assert_eq!(self.run, RunState::Running, "{step}");
                 self.run = RunState::Stopped;
             }
-            Step::Snapshot { .. } | Step::DeleteSnapshot { .. } => panic!("{step} is no step of a plan"),
+            Step::Snapshot { .. }
+            | Step::DeleteSnapshot { .. }
+            | Step::Stop { .. }
+            | Step::Backup { .. }
+            | Step::Resize { .. }
+            | Step::Destroy { .. }
+            | Step::Rollback { .. }
+            | Step::RestoreOver { .. }
+            | Step::DeleteBackup { .. } => panic!("{step} is no step that this model carries out"),
         }
     }
 

@@ -215,6 +215,9 @@ impl Proof<'_> {
             Outcome::Uncertain { message, .. } => {
                 Err(failed(format!("nobody can say whether it happened: {message}"), "look at the guest"))
             }
+            Outcome::Partial { left, .. } => {
+                Err(failed(format!("volumes are left: {}", left.join(", ")), "remove them by hand"))
+            }
             Outcome::StillRunning { upid } => {
                 Err(failed(format!("the task still runs: {upid}"), "wait for it, then look at the guest"))
             }

@@ -72,6 +72,7 @@ pub fn last_action(what: String, outcome: &Outcome, at: Timestamp) -> LastAction
         Outcome::Conflict { .. } => ("conflict", None),
         Outcome::Failed(Failure { upid, .. }) => ("failed", upid.clone()),
         Outcome::Uncertain { upid, .. } => ("uncertain", upid.clone()),
+        Outcome::Partial { upid, .. } => ("partial", upid.clone()),
         Outcome::StillRunning { upid } => ("running", Some(upid.clone())),
     };
     LastAction { what, upid, result: result.to_owned(), at }

@@ -9,7 +9,7 @@ const BLOCKS: [&[&str]; 5] = [
     &["main", "cli", "daemon", "selftest"],
     &["timer", "reporter", "control", "lanes"],
     &["observe", "execute", "http", "pve", "hub", "source", "journal", "config", "secret", "clock", "paths"],
-    &["manifest", "normalize", "plan", "gate", "status", "backoff"],
+    &["manifest", "normalize", "plan", "gate", "consent", "status", "backoff"],
     &["model"],
 ];
 

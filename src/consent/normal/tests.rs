@@ -1,0 +1,1 @@
+//! The texts as another program would build them, and what changes them.
