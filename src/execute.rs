@@ -14,9 +14,9 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use self::verdict::{Effect, Repeatable, Word, verdict};
 use crate::clock;
 use crate::gate::Approved;
-use crate::journal::{Journal, Recorded};
+use crate::journal::{Journal, JournalError, Recorded};
 use crate::model::guest::GuestKind;
-use crate::model::outcome::{Failure, Outcome};
+use crate::model::outcome::{Failure, Outcome, Recourse};
 use crate::model::step::Step;
 use crate::model::time::Timestamp;
 use crate::pve::{Client, PveError, Submitted, TaskEnd, TaskFilter, TaskSource, Upid};
@@ -80,7 +80,10 @@ impl<'a> Executor<'a> {
 
     /// Carries a step out, once.
     pub fn carry_out(&self, approved: Approved) -> Outcome {
-        let intent = self.journal.record(approved);
+        let intent = match self.journal.record(approved) {
+            Ok(intent) => intent,
+            Err(error) => return not_recorded(&error),
+        };
         let began = clock::now();
         match self.send(&intent) {
             Ok(Submitted::Task(upid)) => self.follow(intent.step(), &upid),
@@ -254,6 +257,16 @@ impl Executor<'_> {
         }
         ours.into_iter().next()
     }
+}
+
+/// What cannot be recorded is not done.
+fn not_recorded(error: &JournalError) -> Outcome {
+    Outcome::Failed(Failure {
+        code: "journal",
+        message: format!("not done, because it could not be recorded: {error}"),
+        upid: None,
+        recourse: Recourse::Retry,
+    })
 }
 
 fn failure(error: &PveError, upid: Option<String>) -> Failure {

@@ -1,15 +1,38 @@
-//! The one place a change passes on its way to the node: no mutating request leaves without a [`Recorded`] intent,
-//! and only [`Journal::record`] makes one. The client's mutating calls take it, so this holds by type.
-//! The durable file comes with its own issue; until then an intent is a line in the service's log.
+//! The one place a change passes on its way to the node, and the agent's whole durable memory of what it did.
+//!
+//! No mutating request leaves without a [`Recorded`] intent, and only [`Journal::record`] makes one, once the intent is on the
+//! disk. The client's mutating calls take it, so this holds by type. Acceptances are here too, and are the replay records.
+//! One private lock around one file; whoever is told that something was recorded can rely on it after a loss of power.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+mod audit;
+mod record;
+mod state;
 
-use crate::gate::Approved;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use self::record::{Ack, Decision, Ended, Floor, Intent, Issued, Record, Reject, Settled, StepEnd, Trust};
+use self::state::{Place, SKEW_S, State};
+use crate::clock;
+use crate::gate::{Approved, Loss};
+use crate::model::guest::GuestId;
+use crate::model::op::{ClockTrust, OpEnd, OpId, OpKind, Rejected, Via};
+use crate::model::outcome::Outcome;
 use crate::model::step::Step;
+use crate::model::time::Timestamp;
 
+/// Shared by all threads.
 #[derive(Debug, Default)]
 pub struct Journal {
-    next: AtomicU64,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    state: State,
+    next: u64,
 }
 
 /// An intent that has been recorded; not `Clone`, one call each.
@@ -17,6 +40,126 @@ pub struct Journal {
 pub struct Recorded {
     seq: u64,
     step: Step,
+    began: Timestamp,
+}
+
+/// Why something was not recorded, and so was not done.
+#[derive(Debug, Error)]
+pub enum JournalError {
+    #[error("the journal cannot be written: {0}")]
+    Unwritable(String),
+    #[error("nothing that cannot be undone is done now: {0}")]
+    NoDestructive(String),
+}
+
+/// What may be recorded, and so be done. Each text says what is wrong and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    Sound,
+    /// What the journal knew is damaged or lost: destructive work is off.
+    NoDestructive(String),
+    /// Nothing can be recorded, so nothing is changed.
+    Unwritable(String),
+}
+
+/// What was found at the start.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recovered {
+    /// Steps whose end is not known: to be resolved before anything else is done to their guest.
+    pub open: Vec<OpenIntent>,
+    /// In what state the log was, for the log of the service; `None` when it was sound or fresh.
+    pub damage: Option<String>,
+}
+
+/// A step that was about to be taken, or was taken, and whose end is not known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenIntent {
+    pub seq: u64,
+    pub guest: GuestId,
+    pub step: Step,
+    /// The operation it was taken for.
+    pub op_id: Option<OpId>,
+    pub destructive: bool,
+    /// The guest's volumes before it; only for destructive steps.
+    pub volumes: Vec<String>,
+    pub began: Timestamp,
+    /// Seconds since the boot in which it began.
+    pub uptime_s: Option<u64>,
+    /// The first eight digits of that boot's id.
+    pub boot: String,
+    /// The task, once the node named it.
+    pub upid: Option<String>,
+}
+
+/// A guest of which nobody can say whether a step happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    pub at: Timestamp,
+    /// The step.
+    pub what: String,
+    pub message: String,
+}
+
+/// What accepting an operation came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Acceptance {
+    Accepted,
+    /// The same operation was accepted before, byte for byte.
+    Known(Box<OpRecord>),
+}
+
+/// An accepted operation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpRecord {
+    pub op_id: OpId,
+    pub kind: OpKind,
+    pub guest: Option<GuestId>,
+    pub payload_sha256: String,
+    pub keyids: Vec<String>,
+    pub nonce: String,
+    pub iat: Timestamp,
+    pub exp: Timestamp,
+    pub accepted_at: Timestamp,
+    pub via: Via,
+    pub state: OpState,
+    /// To go on with after a restart, verified anew; empty once it has ended.
+    pub envelope: Vec<u8>,
+    /// The hub has the outcome.
+    pub acknowledged: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum OpState {
+    Accepted,
+    /// A step of it was begun; the task, once the node named it.
+    Running {
+        upid: Option<String>,
+    },
+    Ended(OpEnd),
+}
+
+/// Why the floor rises.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FloorWhy {
+    /// There was no journal.
+    Fresh,
+    /// The journal was damaged or lost: replay records may be missing.
+    Damaged,
+    /// An operation that somebody entitled to it signed: he has seen what happened, and destructive work goes on.
+    Signed(OpId),
+}
+
+/// One line of the history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    pub seq: u64,
+    pub at: Timestamp,
+    pub what: String,
+    pub subject: String,
+    pub result: String,
+    pub by: String,
+    /// Of the journal's chain, 16 hex digits.
+    pub hash: String,
 }
 
 impl Recorded {
@@ -28,19 +171,233 @@ impl Recorded {
         &self.step
     }
 
+    /// When it was recorded, before anything was sent.
+    pub fn began(&self) -> Timestamp {
+        self.began
+    }
+
     /// For the client's own tests against the simulated node, which must reach calls that no gate passes yet.
     #[cfg(test)]
     pub(crate) fn for_test(step: Step) -> Self {
-        Self { seq: 0, step }
+        Self { seq: 0, step, began: Timestamp::from_unix(0) }
     }
 }
 
 impl Journal {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn health(&self) -> Health {
+        self.lock().health()
+    }
+
     /// Records what is about to be done. Only what was recorded can be sent.
-    pub fn record(&self, approved: Approved) -> Recorded {
-        let seq = self.next.fetch_add(1, Ordering::Relaxed);
+    pub fn record(&self, approved: Approved) -> Result<Recorded, JournalError> {
+        let mut inner = self.lock();
+        let now = clock::now();
+        if approved.destructive() {
+            if let Health::NoDestructive(why) = inner.health() {
+                return Err(JournalError::NoDestructive(why));
+            }
+        }
+        let (op_id, volumes) = (approved.op_id().cloned(), approved.volumes().to_vec());
+        let destructive = approved.destructive();
         let step = approved.into_step();
+        let intent = Intent {
+            guest: step.guest(),
+            what: step.to_string(),
+            step: step.clone(),
+            op_id,
+            destructive,
+            volumes,
+            began: now,
+            uptime_s: None,
+            intent: None,
+            boot_then: None,
+        };
+        let seq = inner.write(Record::Intent(Box::new(intent)), now)?;
         log::info!("intent {seq}: {step}");
-        Recorded { seq, step }
+        Ok(Recorded { seq, step, began: now })
+    }
+
+    /// The task that the node named for an intent; to be called before the task is looked at.
+    pub fn issued(&self, intent: &Recorded, upid: &str) -> Result<(), JournalError> {
+        self.adopted(intent.seq(), intent.step().guest(), upid)
+    }
+
+    /// The same, for an intent of before.
+    pub fn adopted(&self, intent: u64, guest: GuestId, upid: &str) -> Result<(), JournalError> {
+        let issued = Issued { intent, guest, upid: upid.to_owned() };
+        self.lock().write(Record::Issued(issued), clock::now()).map(drop)
+    }
+
+    /// How a step ended. What still runs has not ended: the intent stays open.
+    pub fn ended(&self, intent: u64, outcome: &Outcome) -> Result<(), JournalError> {
+        let mut inner = self.lock();
+        let Some(open) = inner.state.intent_of(intent) else { return Ok(()) };
+        let of = (intent, open.guest, open.step.to_string(), open.op_id.clone());
+        let Some(end) = StepEnd::of(outcome, of) else { return Ok(()) };
+        let record = match outcome {
+            Outcome::Uncertain { .. } => Record::Uncertain(end),
+            _ => Record::Done(end),
+        };
+        inner.write(record, clock::now()).map(drop)
+    }
+
+    /// What the gate said of a step: refused with this loss, or no longer refused. Written once for each change.
+    pub fn decision(&self, guest: GuestId, what: &str, loss: Option<&Loss>) {
+        let mut inner = self.lock();
+        let loss = loss.map(|loss| loss.what.clone());
+        let before = inner.state.refused(guest);
+        let is_news = match (&loss, before) {
+            (None, before) => before.is_some(),
+            (Some(loss), Some((step, known))) => step != what || known != loss,
+            (Some(_), None) => true,
+        };
+        if is_news {
+            let record = Record::Decision(Decision { guest, what: what.to_owned(), loss });
+            inner.write_or_say(record, clock::now());
+        }
+    }
+
+    /// The steps of before whose end is not known.
+    pub fn open_intents(&self) -> Vec<OpenIntent> {
+        self.lock().state.intents().cloned().collect()
+    }
+
+    /// Whether this task is known to be that of some recorded step.
+    pub fn is_known_task(&self, upid: &str) -> bool {
+        self.lock().state.is_known_task(upid)
+    }
+
+    /// The guests of which nobody can say whether a step happened.
+    pub fn doubts(&self) -> std::collections::BTreeMap<GuestId, Doubt> {
+        self.lock().state.doubts().clone()
+    }
+
+    /// The doubt about a guest is over, and why.
+    pub fn settled(&self, guest: GuestId, why: &str) {
+        let mut inner = self.lock();
+        if inner.state.doubts().contains_key(&guest) {
+            let record = Record::Settled(Settled { guest, why: why.to_owned() });
+            inner.write_or_say(record, clock::now());
+        }
+    }
+
+    pub fn reject(&self, rejected: &Rejected, via: Via, now: Timestamp) {
+        let record = Record::Reject(Reject {
+            code: rejected.code,
+            detail: rejected.detail.clone(),
+            op_id: rejected.op_id.clone(),
+            payload_sha256: rejected.payload_sha256.clone(),
+            via,
+            uncounted: 0,
+        });
+        self.lock().write_or_say(record, now);
+    }
+
+    /// The end of an accepted operation; the first one said stands.
+    pub fn op_ended(&self, op_id: &OpId, end: &OpEnd) -> Result<(), JournalError> {
+        let mut inner = self.lock();
+        let Some(op) = inner.state.op(op_id) else { return Ok(()) };
+        if matches!(op.state, OpState::Ended(_)) {
+            return Ok(());
+        }
+        let record = Record::Ended(Ended { op_id: op_id.clone(), guest: op.guest, end: end.clone() });
+        inner.write(record, clock::now()).map(drop)
+    }
+
+    /// The hub has the outcome of this operation.
+    pub fn acknowledged(&self, op_id: &OpId) {
+        let mut inner = self.lock();
+        if inner.state.op(op_id).is_some_and(|op| !op.acknowledged) {
+            inner.write_or_say(Record::Ack(Ack { op_id: op_id.clone() }), clock::now());
+        }
+    }
+
+    pub fn op(&self, op_id: &OpId) -> Option<OpRecord> {
+        self.lock().state.op(op_id)
+    }
+
+    /// Operations that ended and of whose end the hub has not heard.
+    pub fn ops_unacknowledged(&self) -> Vec<OpRecord> {
+        self.lock().state.ops(|op| !op.acknowledged && matches!(op.state, OpState::Ended(_)))
+    }
+
+    /// Operations that have not ended.
+    pub fn ops_open(&self) -> Vec<OpRecord> {
+        self.lock().state.ops(|op| !matches!(op.state, OpState::Ended(_)))
+    }
+
+    /// How many destructive steps began since then; the last 25 hours are known.
+    pub fn destructive_since(&self, since: Timestamp) -> usize {
+        self.lock().state.destructive_since(since)
+    }
+
+    /// Operations issued before this are not accepted.
+    pub fn floor(&self) -> Timestamp {
+        self.lock().state.floor()
+    }
+
+    /// Never lowers it.
+    pub fn raise_floor(&self, iat: Timestamp, why: &FloorWhy) -> Result<(), JournalError> {
+        let (why, damage_seen) = match why {
+            FloorWhy::Fresh => ("a new journal".to_owned(), false),
+            FloorWhy::Damaged => ("the journal was damaged".to_owned(), false),
+            FloorWhy::Signed(op_id) => (format!("op {op_id}"), true),
+        };
+        self.lock().write(Record::Floor(Floor { iat, why, damage_seen }), clock::now()).map(drop)
+    }
+
+    /// The version of the keyring that was last in force.
+    pub fn trust_version(&self) -> Option<u64> {
+        self.lock().state.trust_version()
+    }
+
+    /// Never lowers it.
+    pub fn keep_trust_version(&self, version: u64) -> Result<(), JournalError> {
+        self.lock().write(Record::Trust(Trust { version }), clock::now()).map(drop)
+    }
+
+    /// Whether the wall clock can be believed, by what it was before and by what it can be at all.
+    pub fn clock(&self, now: Timestamp) -> ClockTrust {
+        let high = self.lock().state.clock_hw();
+        if now.unix().saturating_add(SKEW_S) < high.unix() {
+            return ClockTrust::Untrusted(format!(
+                "the clock says {now}, but it was {high} already: set it right (timedatectl), or see which of the two was wrong"
+            ));
+        }
+        ClockTrust::Trusted
+    }
+
+    /// The last entries of the history, oldest first.
+    pub fn audit_tail(&self, count: usize) -> Vec<AuditEntry> {
+        self.lock().state.audit_tail(count)
+    }
+}
+
+impl Inner {
+    fn health(&self) -> Health {
+        match self.state.damage().or(self.state.unreadable()) {
+            Some(why) => Health::NoDestructive(why.to_owned()),
+            None => Health::Sound,
+        }
+    }
+
+    /// Writes a record durably and takes it in; gives its number.
+    fn write(&mut self, record: Record, now: Timestamp) -> Result<u64, JournalError> {
+        self.next += 1;
+        let place = Place { seq: self.next, at: now, boot: String::new(), hash: String::new() };
+        self.state.apply(&place, record, false);
+        Ok(place.seq)
+    }
+
+    /// For what may be missing from the journal without harm.
+    fn write_or_say(&mut self, record: Record, now: Timestamp) {
+        let kind = record.kind();
+        if let Err(error) = self.write(record, now) {
+            log::error!("a record ({kind}) is missing from the journal: {error}");
+        }
     }
 }
