@@ -14,6 +14,8 @@ mod plan;
 mod print;
 mod report;
 mod selftest;
+#[expect(dead_code, reason = "the commands that ask the daemon come next")]
+mod socket;
 #[cfg(test)]
 mod tests;
 mod version;

@@ -107,6 +107,8 @@ pub struct AgentSettings {
     pub stop: Duration,
     /// A filter as env_logger reads it.
     pub log: String,
+    /// Where the local socket is; `None`: there is none.
+    pub socket: Option<PathBuf>,
 }
 
 /// Where desired state comes from.
@@ -159,6 +161,18 @@ pub fn load(sources: &Sources, needs: Needs) -> Result<Config, ConfigError> {
     }
     let credentials = sources.environment.get(CREDENTIALS).map(Path::new);
     resolve::resolve(layers, needs, credentials)
+}
+
+/// Where the local socket is, as far as this configuration can be read by whoever asks: a file that cannot be read says
+/// nothing, and no secret is needed. `None`: there is none.
+pub fn socket(sources: &Sources) -> Result<Option<PathBuf>, ConfigError> {
+    let mut layers = Layers::default();
+    if let Some((path, text)) = read_file(sources, &mut layers) {
+        layers.add_file(&path, &text);
+    }
+    layers.add_environment(&sources.environment);
+    layers.add_flags(&sources.flags);
+    resolve::socket(layers)
 }
 
 fn read_file(sources: &Sources, layers: &mut Layers) -> Option<(PathBuf, String)> {

@@ -195,6 +195,7 @@ impl Resolver<'_> {
             guest_shutdown_s: self.count("agent.guest_shutdown_seconds"),
             stop: self.seconds("agent.stop_seconds"),
             log: self.text("agent.log").unwrap_or_default(),
+            socket: self.text("agent.socket").and_then(|text| socket_of(&text)),
         }
     }
 
@@ -256,6 +257,7 @@ fn check_text(setting: &Setting, text: &str) -> Result<(), String> {
         Kind::Choice(allowed) => Err(format!("found {text:?}, allowed are {}", allowed.join(", "))),
         // A secret is judged where it is read, together with those from files.
         Kind::LogFilter => check_log_filter(text),
+        Kind::Socket => check_socket(text),
         Kind::Secret | Kind::SecretFile | Kind::Number { .. } | Kind::Flag => Ok(()),
     }
 }
@@ -292,6 +294,35 @@ fn check_log_filter(text: &str) -> Result<(), String> {
         "found {text:?}, allowed are {}, also by module as in info,felhom_agent::pve=debug",
         LEVELS.join(", ")
     ))
+}
+
+/// The kernel's limit on a Unix socket's path, its terminating zero included.
+const MAX_SOCKET_PATH: usize = 108;
+
+fn check_socket(text: &str) -> Result<(), String> {
+    if text == setting::NO_SOCKET || (text.starts_with('/') && text.len() < MAX_SOCKET_PATH) {
+        return Ok(());
+    }
+    Err(format!(
+        "found {text:?}, expected an absolute path of at most {} bytes, or {}",
+        MAX_SOCKET_PATH - 1,
+        setting::NO_SOCKET
+    ))
+}
+
+fn socket_of(text: &str) -> Option<PathBuf> {
+    (text != setting::NO_SOCKET).then(|| PathBuf::from(text))
+}
+
+/// The socket alone, for whoever may read neither the secrets nor, perhaps, the configuration: other faults are not his matter.
+pub(super) fn socket(layers: Layers) -> Result<Option<PathBuf>, ConfigError> {
+    const NAME: &str = "agent.socket";
+    let mut resolver = Resolver { layers, credentials: None };
+    resolver.check_every_text();
+    let socket = resolver.text(NAME).and_then(|text| socket_of(&text));
+    let mut faults = resolver.layers.faults;
+    faults.retain(|fault| fault.setting == NAME);
+    if faults.is_empty() { Ok(socket) } else { Err(ConfigError { faults }) }
 }
 
 /// It becomes a segment of an address and of file names.

@@ -25,7 +25,12 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A level, or levels by module; see [`LEVELS`].
     LogFilter,
+    /// An absolute path for a Unix socket, or [`NO_SOCKET`].
+    Socket,
 }
+
+/// What stands for a socket that is not wanted.
+pub const NO_SOCKET: &str = "none";
 
 /// What a log filter may ask for.
 pub const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -121,6 +126,7 @@ pub static SETTINGS: &[Setting] = &[
     setting("agent", "guest_shutdown_seconds", number(1, 3600), "180", "how long a guest may take to shut down"),
     setting("agent", "stop_seconds", number(1, 600), "20", "how long the daemon waits for its lanes when it is told to end"),
     setting("agent", "log", Kind::LogFilter, "info", "error, warn, info, debug or trace; also by module: info,felhom_agent::pve=debug"),
+    setting("agent", "socket", Kind::Socket, "/run/felhom-agent/agent.sock", "socket for `felhom-agent status` and curl on this machine; `none`: no socket"),
     setting("desired", "source", Kind::Choice(&["file", "hub", "none"]), "", "where desired state comes from; if absent: the file if one is named, else the hub if there is one"),
     setting("desired", "file", Kind::File, "", "file that holds the desired state"),
     setting("desired", "poll_seconds", number(1, 3600), "5", "seconds between two looks at the file"),

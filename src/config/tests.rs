@@ -9,7 +9,7 @@ use std::time::Duration;
 use proptest::prelude::{any, proptest};
 use tempfile::TempDir;
 
-use super::{Config, DesiredSource, Needs, Sources, load};
+use super::{Config, DesiredSource, Needs, Sources, load, socket};
 use crate::http::Trust;
 
 const CANARY: &str = "c4n4ry-0f-th3-t0k3n";
@@ -293,4 +293,35 @@ fn the_environment_alone_is_a_configuration() {
     let empty = Case::new("{}");
     let sources = Sources { environment, ..empty.sources };
     assert!(load(&sources, Needs::PROXMOX).unwrap().proxmox.is_some());
+}
+
+#[test]
+fn the_socket_is_known_without_the_secrets_and_without_the_file() {
+    let usual = Some(PathBuf::from("/run/felhom-agent/agent.sock"));
+    let mut unreadable = Case::new("{}");
+    unreadable.sources.file = Some(unreadable.directory.path().join("not there"));
+    for (case, expected) in [
+        (Case::new("{}"), usual.clone()),
+        (unreadable, usual.clone()),
+        (
+            Case::new(
+                r#"{"hub": {"url": "https://h", "api_key_file": "/not/there"}, "agent": {"log": "?"}}"#,
+            ),
+            usual,
+        ),
+        (Case::new(r#"{"agent": {"socket": "/x/y"}}"#), Some(PathBuf::from("/x/y"))),
+        (Case::new(r#"{"agent": {"socket": "/x/y"}}"#).flag("agent.socket=none"), None),
+        (Case::new("{}").env("FELHOM_AGENT_AGENT_SOCKET", "none"), None),
+    ] {
+        assert_eq!(socket(&case.sources).unwrap(), expected, "{:?}", case.sources);
+    }
+}
+
+#[test]
+fn a_socket_that_the_kernel_cannot_take_is_refused() {
+    for path in ["agent.sock".to_owned(), format!("/{}", "x".repeat(107))] {
+        let case = Case::new("{}").flag(&format!("agent.socket={path}"));
+        let error = socket(&case.sources).unwrap_err().to_string();
+        assert!(error.contains("agent.socket") && error.contains("at most 107 bytes, or none"), "{error}");
+    }
 }

@@ -61,7 +61,7 @@ fn configure(folder: &Path, node: &Node, hub: &HubSim) -> PathBuf {
         "proxmox": {"url": node.said("url"), "token_id": node.said("token_id"), "token_secret_file": folder.join("token"),
             "pin_sha256": node.said("pin_sha256")},
         "desired": {"source": "hub"},
-        "agent": {"state_dir": state, "reconcile_seconds": 5},
+        "agent": {"state_dir": state, "socket": "none", "reconcile_seconds": 5},
     });
     let file = folder.join("agent.json");
     fs::write(&file, document.to_string()).unwrap();

@@ -277,9 +277,13 @@ fn schema_of(setting: &Setting) -> Value {
         Kind::Choice(allowed) => json!({"enum": allowed}),
         Kind::Pin => json!({"type": "string", "pattern": "^([0-9A-Fa-f]{2}:?){32}$"}),
         Kind::File => json!({"type": "string", "pattern": "^/"}),
-        Kind::Url | Kind::LogFilter | Kind::SecretFile | Kind::Secret | Kind::Identifier | Kind::TokenId => {
-            json!({"type": "string"})
-        }
+        Kind::Url
+        | Kind::LogFilter
+        | Kind::SecretFile
+        | Kind::Secret
+        | Kind::Identifier
+        | Kind::TokenId
+        | Kind::Socket => json!({"type": "string"}),
     };
     schema["description"] = json!(setting.help);
     match setting.kind {

@@ -60,6 +60,10 @@ impl Stage {
         self.path("state")
     }
 
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.path("agent.sock")
+    }
+
     pub(crate) fn config_file(&self) -> PathBuf {
         self.path("agent.json")
     }
@@ -96,7 +100,7 @@ impl Stage {
                 "url": self.node.url(), "token_id": self.node.token().0, "token_secret_file": self.path("token"),
                 "pin_sha256": self.node.pin_hex()
             },
-            "agent": { "state_dir": self.state_dir(), "reconcile_seconds": 1 },
+            "agent": { "state_dir": self.state_dir(), "reconcile_seconds": 1, "socket": self.socket() },
             "desired": { "file": self.path("desired.json"), "poll_seconds": 1 }
         })
     }

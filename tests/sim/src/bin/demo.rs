@@ -135,7 +135,12 @@ impl Stage {
                 "pin_sha256": self.node.pin_hex(),
             },
             "desired": {"source": "hub"},
-            "agent": {"state_dir": self.folder.join("state"), "reconcile_seconds": 2, "log": "info"},
+            "agent": {
+                "state_dir": self.folder.join("state"),
+                "socket": self.folder.join("agent.sock"),
+                "reconcile_seconds": 2,
+                "log": "info",
+            },
         });
         fs::write(self.folder.join("agent.json"), serde_json::to_vec_pretty(&config)?)
     }
