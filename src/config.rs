@@ -13,7 +13,7 @@ mod show;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::http::Trust;
+use crate::model::guest::Vmid;
 use crate::pve;
 use crate::secret::Secret;
 
@@ -68,6 +69,7 @@ pub struct Config {
     pub desired: DesiredSource,
     /// Address of cloudflared's metrics server, without `/ready`.
     pub cloudflared: Option<Address>,
+    pub ops: OpsSettings,
     pub limits: Limits,
     /// What to say at every start: an ignored variable, `insecure`, a configuration that others can read.
     pub warnings: Vec<String>,
@@ -105,10 +107,37 @@ pub struct AgentSettings {
     pub guest_shutdown_s: u32,
     /// How long the daemon waits for its lanes at its end.
     pub stop: Duration,
+    pub mode: Mode,
     /// A filter as env_logger reads it.
     pub log: String,
     /// Where the local socket is; `None`: there is none.
     pub socket: Option<PathBuf>,
+}
+
+/// Whether anything is changed at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Manage,
+    /// Looks, plans and reports.
+    Observe,
+}
+
+/// Signed operations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpsSettings {
+    pub keyring: PathBuf,
+    pub role_policy: Option<PathBuf>,
+    /// While it is there nothing is changed.
+    pub kill_switch: PathBuf,
+    /// Between two looks at the hub.
+    pub poll: Duration,
+    pub rate_per_hour: u32,
+    /// No operation touches these.
+    pub protected: BTreeSet<Vmid>,
+    /// How old a backup may be to count as evidence.
+    pub evidence_max_age: Duration,
+    /// For how long an operation waits for its guest's lock.
+    pub lock_wait: Duration,
 }
 
 /// Where desired state comes from.

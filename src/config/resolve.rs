@@ -1,5 +1,6 @@
 //! The gathered values to a [`Config`]: each checked for what it says, and for what the command needs.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +13,11 @@ use super::layers::{Found, Layers, Value};
 use super::setting::{self, Kind, LEVELS, Setting};
 use super::show::Shown;
 
-use super::{AgentSettings, Config, DesiredSource, HubSettings, Limits, Needs, ProxmoxSettings, secret_file};
+use super::{
+    AgentSettings, Config, DesiredSource, HubSettings, Limits, Mode, Needs, OpsSettings, ProxmoxSettings,
+    secret_file,
+};
+use crate::model::guest::Vmid;
 
 /// Reads typed values out of the layers and keeps every fault it meets.
 struct Resolver<'a> {
@@ -33,10 +38,11 @@ pub(super) fn resolve(
     let agent = resolver.agent();
     let desired = resolver.desired(hub.is_some());
     let cloudflared = resolver.address("cloudflared.ready_url");
+    let ops = resolver.ops();
     let limits = resolver.limits();
     let Layers { mut faults, warnings, .. } = resolver.layers;
     if faults.is_empty() {
-        return Ok(Config { hub, proxmox, agent, desired, cloudflared, limits, warnings, shown });
+        return Ok(Config { hub, proxmox, agent, desired, cloudflared, ops, limits, warnings, shown });
     }
     faults.sort_by_key(|fault| match &fault.origin {
         Some(Origin::File { line, .. }) => *line,
@@ -194,6 +200,10 @@ impl Resolver<'_> {
             task: self.seconds("agent.task_seconds"),
             guest_shutdown_s: self.count("agent.guest_shutdown_seconds"),
             stop: self.seconds("agent.stop_seconds"),
+            mode: match self.text("agent.mode").as_deref() {
+                Some("observe") => Mode::Observe,
+                _ => Mode::Manage,
+            },
             log: self.text("agent.log").unwrap_or_default(),
             socket: self.text("agent.socket").and_then(|text| socket_of(&text)),
         }
@@ -221,6 +231,20 @@ impl Resolver<'_> {
             (_, Some(file)) => file,
             (_, None) if has_hub => DesiredSource::Hub,
             (_, None) => DesiredSource::None,
+        }
+    }
+
+    fn ops(&self) -> OpsSettings {
+        let path = |name: &str| PathBuf::from(self.text(name).unwrap_or_default());
+        OpsSettings {
+            keyring: path("ops.keyring"),
+            role_policy: self.text("ops.role_policy").map(PathBuf::from),
+            kill_switch: path("ops.kill_switch"),
+            poll: self.seconds("ops.poll_seconds"),
+            rate_per_hour: self.count("ops.rate_per_hour"),
+            protected: parse_vmids(&self.text("ops.protected_vmids").unwrap_or_default()).unwrap_or_default(),
+            evidence_max_age: Duration::from_secs(self.number("ops.evidence_max_age_hours") * 3600),
+            lock_wait: self.seconds("ops.lock_wait_seconds"),
         }
     }
 
@@ -255,11 +279,25 @@ fn check_text(setting: &Setting, text: &str) -> Result<(), String> {
         Kind::TokenId => check_token_id(text),
         Kind::Choice(allowed) if allowed.contains(&text) => Ok(()),
         Kind::Choice(allowed) => Err(format!("found {text:?}, allowed are {}", allowed.join(", "))),
+        Kind::Vmids => parse_vmids(text).map(|_vmids| ()),
         // A secret is judged where it is read, together with those from files.
         Kind::LogFilter => check_log_filter(text),
         Kind::Socket => check_socket(text),
         Kind::Secret | Kind::SecretFile | Kind::Number { .. } | Kind::Flag => Ok(()),
     }
+}
+
+/// `101,205`; nothing is no guest.
+fn parse_vmids(text: &str) -> Result<BTreeSet<Vmid>, String> {
+    let vmid = |part: &str| {
+        let number = part.trim().parse::<u64>().ok().and_then(|number| Vmid::new(number).ok());
+        number.ok_or_else(|| {
+            format!(
+                "found {part:?}, expected numbers from 100 to 999999999, separated by commas, as in 101,205"
+            )
+        })
+    };
+    text.split(',').filter(|_part| !text.is_empty()).map(vmid).collect()
 }
 
 /// 64 hex digits in either case; `openssl` puts colons between them.

@@ -4,23 +4,30 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::clock;
 use crate::config::HubSettings;
 use crate::http::{
     Agent, HeaderMap, HeaderName, HeaderValue, HttpError, Method, Request, Response, Timeouts, Uri,
 };
+use crate::model::op::OpId;
 use crate::model::time::Timestamp;
 use crate::status::AgentStatus;
 
 use super::error::HubError;
-use super::wire::{ControlEnvelope, HostReport};
+use super::wire::{ControlEnvelope, HostReport, OpOutcome};
 
 /// The largest answer to a report, in bytes.
 pub const MAX_ENVELOPE: usize = 256 * 1024;
 /// The largest manifest, in bytes.
 pub const MAX_MANIFEST: usize = 4 * 1024 * 1024;
+
+/// The largest list of signed operations, in bytes.
+pub const MAX_SIGNED_OPS: usize = 1024 * 1024;
+/// So many of them are taken at once; the rest is there the next time.
+pub const MAX_OFFERED: usize = 256;
 
 /// A hub, as this host sees it. A clone shares its connections.
 #[derive(Clone)]
@@ -139,6 +146,25 @@ impl Client {
         Ok(tag_of(&successful(answer)?.headers))
     }
 
+    /// The signed operations that the hub has for this host, each as the bytes that stand in its answer: what they are is for the
+    /// verification to tell, one by one.
+    pub fn signed_ops(&self) -> Result<Vec<Vec<u8>>, HubError> {
+        let answer = self.call(Method::GET, "signed-ops", Vec::new(), None, MAX_SIGNED_OPS, None)?;
+        // A hub that knows no signed operations has none for us.
+        if answer.status == 404 {
+            return Ok(Vec::new());
+        }
+        offered(&successful(answer)?.body)
+    }
+
+    /// Tells how an operation ended.
+    pub fn post_outcome(&self, op_id: &OpId, outcome: &OpOutcome) -> Result<(), HubError> {
+        let path = format!("signed-ops/{op_id}/outcome");
+        let body = json(outcome)?;
+        let answer = self.call(Method::POST, &path, Vec::new(), Some(&body), MAX_ENVELOPE, None)?;
+        successful(answer).map(drop)
+    }
+
     /// Ends a call in progress; for the end of the program.
     pub fn shutdown(&self) {
         self.agent.shutdown();
@@ -164,6 +190,18 @@ impl Client {
         let url = format!("{}/{path}", self.base);
         Ok(self.agent.call(&Request { method, url: &url, headers, body, limit, timeout })?)
     }
+}
+
+fn offered(body: &[u8]) -> Result<Vec<Vec<u8>>, HubError> {
+    #[derive(Deserialize)]
+    struct Offered<'a> {
+        #[serde(borrow)]
+        ops: Vec<&'a RawValue>,
+    }
+    let offered: Offered<'_> = serde_json::from_slice(body).map_err(|error| HubError::Body {
+        what: format!("it is no list of signed operations ({})", position(&error)),
+    })?;
+    Ok(offered.ops.into_iter().take(MAX_OFFERED).map(|raw| raw.get().as_bytes().to_vec()).collect())
 }
 
 fn json<T: Serialize>(document: &T) -> Result<Vec<u8>, HubError> {
@@ -233,7 +271,7 @@ fn http_date(text: &str) -> Option<Timestamp> {
 mod tests {
     use std::time::Duration;
 
-    use super::{http_date, redirect_host, retry_after};
+    use super::{MAX_OFFERED, http_date, offered, redirect_host, retry_after};
     use crate::http::{HeaderMap, HeaderValue};
     use crate::model::time::Timestamp;
 
@@ -265,6 +303,19 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert("retry-after", HeaderValue::from_str(text).unwrap());
             assert_eq!(retry_after(&headers, now), seconds.map(Duration::from_secs), "{text}");
+        }
+    }
+
+    #[test]
+    fn each_offered_operation_keeps_its_own_bytes_whatever_they_are() {
+        let body = br#"{"v":1,"ops":[ {"a":1,  "a":"\u0070"} ,[1],null,"x",1e400],"more":{}}"#;
+        let ops: Vec<String> =
+            offered(body).unwrap().into_iter().map(|op| String::from_utf8(op).unwrap()).collect();
+        assert_eq!(ops, [r#"{"a":1,  "a":"\u0070"}"#, "[1]", "null", "\"x\"", "1e400"]);
+        let many = format!("{{\"ops\":[{}0]}}", "0,".repeat(MAX_OFFERED));
+        assert_eq!(offered(many.as_bytes()).unwrap().len(), MAX_OFFERED);
+        for body in ["", "[]", "{}", "{\"ops\":{}}", "{\"ops\":[{]}", "{\"ops\":[1]} x"] {
+            offered(body.as_bytes()).unwrap_err();
         }
     }
 

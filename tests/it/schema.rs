@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 
 use felhom_agent::config::setting::{Kind, SETTINGS, Setting, keys_of, sections};
-use felhom_agent::hub::wire::{ControlEnvelope, HostReport};
+use felhom_agent::hub::wire::{ControlEnvelope, HostReport, OpOutcome};
+use felhom_agent::model::op::{OpKind, OpResult};
 use felhom_agent::status::AgentStatus;
 use serde_json::{Map, Value, json};
 
 const HOST_REPORT: &str = include_str!("../../etc/schema/host-report.json");
 const CONTROL_ENVELOPE: &str = include_str!("../../etc/schema/control-envelope.json");
 const AGENT_STATUS: &str = include_str!("../../etc/schema/agent-status.json");
+const OP_OUTCOME: &str = include_str!("../../etc/schema/op-outcome.json");
 const CONFIGURATION: &str = include_str!("../../etc/schema/configuration.json");
 const EXAMPLE: &str = include_str!("../../etc/agent.example.json");
 
@@ -25,6 +27,10 @@ impl Schema {
 
     pub(crate) fn host_report() -> Self {
         Self::new(HOST_REPORT)
+    }
+
+    pub(crate) fn op_outcome() -> Self {
+        Self::new(OP_OUTCOME)
     }
 
     pub(crate) fn agent_status() -> Self {
@@ -253,6 +259,25 @@ fn the_envelope_fits_its_schema_in_both_directions() {
 }
 
 #[test]
+fn the_outcome_of_an_operation_fits_its_schema_in_both_directions() {
+    let full = json!({"schema": 1, "op_id": "0192f7c8-5c1e-7abc-8def-0123456789ab", "payload_sha256": "aa",
+        "result": "partial_cleanup", "code": "volumes_left", "message": "m", "upid": "u", "volumes_left": ["v"],
+        "accepted_at": TIME, "kind": "guest.destroy", "ended_at": TIME});
+    let schema = Schema::op_outcome();
+    check_full::<OpOutcome>(&schema, &full, &[]);
+    let mut document = full;
+    for kind in OpKind::ALL {
+        document["kind"] = json!(kind);
+        assert_eq!(schema.faults(&document), Vec::<String>::new());
+    }
+    use OpResult::{Done, Failed, PartialCleanup, Rejected, Uncertain};
+    for result in [Done, PartialCleanup, Failed, Rejected, Uncertain] {
+        document["result"] = json!(result);
+        assert_eq!(schema.faults(&document), Vec::<String>::new());
+    }
+}
+
+#[test]
 fn a_report_with_a_stray_or_missing_field_does_not_fit() {
     let schema = Schema::host_report();
     for (pointer, value, part) in [
@@ -277,6 +302,7 @@ fn schema_of(setting: &Setting) -> Value {
         Kind::Choice(allowed) => json!({"enum": allowed}),
         Kind::Pin => json!({"type": "string", "pattern": "^([0-9A-Fa-f]{2}:?){32}$"}),
         Kind::File => json!({"type": "string", "pattern": "^/"}),
+        Kind::Vmids => json!({"type": "string", "pattern": "^[0-9]+(,[0-9]+)*$"}),
         Kind::Url
         | Kind::LogFilter
         | Kind::SecretFile
