@@ -3,6 +3,12 @@
 //! A tick reads the two lists and the configuration of each managed guest, over the one connection that the client keeps.
 //! A lane that is about to act also asks for the guest's live status and for the tasks that are under way.
 
+mod backups;
+mod image;
+
+pub use self::backups::{named_backups, newest_backup};
+pub use self::image::image;
+
 use crate::model::guest::{GuestId, GuestKind, Vmid};
 use crate::model::observed::{
     GuestConfig, GuestObservation, ListedGuest, LiveStatus, Presence, ReadFault, Reading,

@@ -21,7 +21,7 @@ mod upid;
 #[cfg(test)]
 mod tests;
 
-pub use self::backups::{BackupJob, BackupMode, BackupOrder, RestoreOrder};
+pub use self::backups::{BackupJob, BackupMode, BackupOrder, ReplicationJob, RestoreOrder};
 pub use self::client::{Client, Connection, Submitted};
 pub use self::error::{Denied, PveError};
 pub use self::guests::{CloneOrder, ConfigText, CreateOrder, GuestStatus, View};

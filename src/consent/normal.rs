@@ -110,7 +110,7 @@ fn number(number: Option<u64>) -> String {
 }
 
 /// `x` of `…,uuid=x,…`
-fn part<'a>(value: Option<&'a str>, name: &str) -> Option<&'a str> {
+pub(super) fn part<'a>(value: Option<&'a str>, name: &str) -> Option<&'a str> {
     value?.split(',').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
 }
 

@@ -19,12 +19,12 @@ pub fn steps_of(op: &Operation, image: &GuestImage) -> Result<Vec<Step>, Rejecte
         Action::GuestStopHard => Step::Stop { guest },
         Action::SnapshotDelete { snapshot } => Step::DeleteSnapshot { guest, name: snapshot.clone() },
         Action::BackupDelete { volid } => Step::DeleteBackup { guest, volid: volid.clone() },
-        Action::VolumeDelete { key, volid } => {
-            unused(key, volid, image)?;
+        Action::VolumeDelete { key, volid: _ } => {
+            unused(key)?;
             config(image, [].into(), [key.clone()].into())
         }
         Action::VolumeDetach { key } => {
-            in_use(key, image)?;
+            in_use(key)?;
             config(image, [].into(), [key.clone()].into())
         }
         Action::ConfigDestructive { set, delete } => config(image, set.clone(), delete.clone()),
@@ -78,29 +78,40 @@ fn config(
     Step::SetConfig { guest: image.guest, change }
 }
 
-/// The key is an `unusedN` and holds the volume that was signed for.
-fn unused(key: &str, volid: &str, image: &GuestImage) -> Result<(), Rejected> {
-    if !volume::is_unused_key(key) {
-        let detail =
-            format!("{key} is in use: detach it first, with an operation of its own (volume.detach)");
-        return Err(Rejected::new(RejectCode::BindParams, detail));
+/// A volume in use is detached first, by an operation of its own.
+fn unused(key: &str) -> Result<(), Rejected> {
+    if volume::is_unused_key(key) {
+        return Ok(());
     }
-    let found = image.volumes.iter().find(|volume| volume.key == key).map(|volume| volume.volid.as_str());
-    if found != Some(volid) {
-        let detail = format!("{key} holds {}, not {volid}", found.unwrap_or("nothing"));
-        return Err(Rejected::new(RejectCode::StateChanged, detail));
-    }
-    Ok(())
+    let detail = format!("{key} is not the key of an unused volume: detach it first (volume.detach)");
+    Err(Rejected::new(RejectCode::BindParams, detail))
 }
 
-fn in_use(key: &str, image: &GuestImage) -> Result<(), Rejected> {
-    if !volume::holds_volume(key) || volume::is_unused_key(key) || key == "rootfs" {
-        let detail = format!("{key} cannot be detached: expected a mount point or a disk in use");
-        return Err(Rejected::new(RejectCode::BindParams, detail));
+fn in_use(key: &str) -> Result<(), Rejected> {
+    if volume::holds_volume(key) && !volume::is_unused_key(key) && key != "rootfs" {
+        return Ok(());
     }
-    if image.config.current.contains_key(key) {
-        Ok(())
-    } else {
-        Err(Rejected::new(RejectCode::StateChanged, format!("{} has no {key}", image.guest)))
-    }
+    let detail = format!("{key} cannot be detached: expected a mount point or a disk in use");
+    Err(Rejected::new(RejectCode::BindParams, detail))
+}
+
+/// What the parameters name is there: the key holds the volume, the snapshot exists.
+pub(super) fn names_what_is_there(op: &Operation, image: &GuestImage) -> Result<(), Rejected> {
+    let held = |key: &str| image.volumes.iter().find(|volume| volume.key == key).map(|volume| &volume.volid);
+    let absent = match &op.action {
+        Action::VolumeDelete { key, volid } if held(key) != Some(volid) => {
+            let found = held(key).map_or("nothing", String::as_str);
+            format!("{key} of {} holds {found}, not {volid}", image.guest)
+        }
+        Action::VolumeDetach { key } if !image.config.current.contains_key(key) => {
+            format!("{} has no {key}", image.guest)
+        }
+        Action::GuestRollback { snapshot, .. } | Action::SnapshotDelete { snapshot }
+            if !image.snapshots.iter().any(|known| known.name == *snapshot) =>
+        {
+            format!("{} has no snapshot {snapshot}", image.guest)
+        }
+        _ => return Ok(()),
+    };
+    Err(Rejected::new(RejectCode::BindParams, absent))
 }

@@ -19,6 +19,13 @@ pub struct ImageVolume {
     pub made_at: Option<u64>,
 }
 
+impl ImageVolume {
+    /// A disc that Proxmox makes from the configuration holds nothing of its own; everything else may.
+    pub fn bears_data(&self) -> bool {
+        !self.volid.contains("-cloudinit")
+    }
+}
+
 /// One snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ImageSnapshot {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::client::{Client, Intent, LIST};
+use super::client::{Client, Intent, LIST, SMALL};
 use super::error::PveError;
 use super::form::Form;
 use super::perl;
@@ -12,6 +12,7 @@ use super::upid::Upid;
 use crate::http::Method;
 use crate::journal::Recorded;
 use crate::model::guest::{GuestId, GuestKind, Vmid};
+use crate::model::step::Step;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackupMode {
@@ -44,6 +45,24 @@ pub struct RestoreOrder {
     pub unique: bool,
     /// Further keys of the configuration, in Proxmox's own words.
     pub config: BTreeMap<String, String>,
+}
+
+/// A job of `/cluster/replication`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ReplicationJob {
+    /// `105-0`
+    #[serde(default, deserialize_with = "perl::text")]
+    pub id: Option<String>,
+    #[serde(default, deserialize_with = "perl::unsigned")]
+    pub guest: Option<u64>,
+}
+
+impl ReplicationJob {
+    /// Whether it copies this guest; one whose guest cannot be read may.
+    pub fn concerns(&self, vmid: Vmid) -> bool {
+        let named = || self.id.as_deref()?.split_once('-')?.0.parse().ok();
+        self.guest.or_else(named).is_none_or(|guest| guest == u64::from(vmid.number()))
+    }
 }
 
 /// A job of `/cluster/backup`.
@@ -103,6 +122,38 @@ impl Client {
             .with_some("protected", order.protected.then_some(1));
         let path = self.on_node("/vzdump")?;
         self.begin(&Intent::new(recorded, order.vmid), &Method::POST, &path, &form)
+    }
+
+    /// The configuration that a backup holds, as text. Needs VM.Backup on the guest and Datastore.AllocateSpace on the storage.
+    pub fn backup_config(&self, volid: &str) -> Result<String, PveError> {
+        let form = Form::new().with("volume", volid);
+        self.get(&self.on_node("/vzdump/extractconfig")?, &form, SMALL)
+    }
+
+    /// The cluster's replication jobs, of the guests that the token may see.
+    pub fn replication_jobs(&self) -> Result<Vec<ReplicationJob>, PveError> {
+        self.get("/cluster/replication", &Form::new(), LIST)
+    }
+
+    /// Destroys the guest and makes it again from a backup, its disks on `storage`.
+    pub fn restore_over(
+        &self,
+        recorded: &Recorded,
+        guest: GuestId,
+        volid: &str,
+        storage: &str,
+    ) -> Result<Upid, PveError> {
+        let step = Step::RestoreOver { guest, volid: volid.to_owned(), storage: storage.to_owned() };
+        let mut form = Form::new().with("vmid", guest.vmid).with("storage", storage).with_flag("force", true);
+        match guest.kind {
+            GuestKind::Lxc => {
+                form.set("ostemplate", volid);
+                form.set("restore", 1);
+            }
+            GuestKind::Qemu => form.set("archive", volid),
+        }
+        let path = self.on_node(&format!("/{}", guest.kind))?;
+        self.begin(&Intent::exactly(recorded, &step), &Method::POST, &path, &form)
     }
 
     pub fn restore(&self, recorded: &Recorded, order: &RestoreOrder) -> Result<Upid, PveError> {

@@ -17,6 +17,7 @@ use super::upid::{Upid, is_node};
 use crate::http::{Agent, HeaderName, HeaderValue, Method, Request, Response, Timeouts, Trust};
 use crate::journal::Recorded;
 use crate::model::guest::Vmid;
+use crate::model::step::Step;
 use crate::secret::Secret;
 
 /// How to reach a node and as whom.
@@ -230,6 +231,16 @@ impl<'a> Intent<'a> {
         assert!(
             recorded.step().guest().vmid == vmid,
             "what was recorded ({}) is not what is to be done (guest {vmid})",
+            recorded.step()
+        );
+        Self { recorded }
+    }
+
+    /// For what cannot be undone: the step that was recorded, to the letter.
+    pub(super) fn exactly(recorded: &'a Recorded, step: &Step) -> Self {
+        assert!(
+            recorded.step() == step,
+            "what was recorded ({}) is not what is to be done ({step})",
             recorded.step()
         );
         Self { recorded }

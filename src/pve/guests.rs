@@ -14,7 +14,7 @@ use crate::http::Method;
 use crate::journal::Recorded;
 use crate::model::guest::{GuestId, GuestKind, RunState, Vmid};
 use crate::model::observed::{GuestConfig, HaState, ListedGuest, PendingChange};
-use crate::model::step::ConfigChange;
+use crate::model::step::{ConfigChange, Step};
 
 /// Which values of a configuration: those that run now, or with what is pending over them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,7 +208,8 @@ impl Client {
 
     /// Ends the guest at once, as if its power were cut.
     pub fn stop(&self, recorded: &Recorded, guest: GuestId) -> Result<Upid, PveError> {
-        self.power(recorded, guest, "stop", Form::new())
+        let intent = Intent::exactly(recorded, &Step::Stop { guest });
+        self.begin(&intent, &Method::POST, &self.of_guest(guest, "/status/stop")?, &Form::new())
     }
 
     /// Asks the guest to end; the task fails when it has not within `timeout_s`.
@@ -303,10 +304,12 @@ impl Client {
         self.begin(&Intent::new(recorded, order.new_vmid), &Method::POST, &path, &form)
     }
 
-    /// Destroys a stopped guest and its volumes. Neither forced, nor purged, nor beyond what its configuration names.
-    pub fn destroy(&self, recorded: &Recorded, guest: GuestId) -> Result<Upid, PveError> {
-        let form = Form::new().with_flag("destroy-unreferenced-disks", false);
-        let intent = Intent::new(recorded, guest.vmid);
+    /// Destroys a stopped guest and its volumes: never forced, never beyond what its configuration names. `purge` takes it
+    /// out of backup jobs, replication and HA as well.
+    pub fn destroy(&self, recorded: &Recorded, guest: GuestId, purge: bool) -> Result<Upid, PveError> {
+        let form =
+            Form::new().with_flag("destroy-unreferenced-disks", false).with_some("purge", purge.then_some(1));
+        let intent = Intent::exactly(recorded, &Step::Destroy { guest, purge });
         self.begin(&intent, &Method::DELETE, &self.of_guest(guest, "")?, &form)
     }
 

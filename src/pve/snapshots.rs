@@ -10,6 +10,7 @@ use super::upid::Upid;
 use crate::http::Method;
 use crate::journal::Recorded;
 use crate::model::guest::GuestId;
+use crate::model::step::Step;
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Snapshot {
@@ -53,9 +54,17 @@ impl Client {
         self.begin(&Intent::new(recorded, guest.vmid), &Method::DELETE, &path, &Form::new())
     }
 
-    /// Everything since the snapshot is lost, and a running guest is killed; it stays stopped.
-    pub fn rollback(&self, recorded: &Recorded, guest: GuestId, name: &str) -> Result<Upid, PveError> {
+    /// Everything since the snapshot is lost, and a running guest is killed; it stays stopped unless `start` says otherwise.
+    pub fn rollback(
+        &self,
+        recorded: &Recorded,
+        guest: GuestId,
+        name: &str,
+        start: bool,
+    ) -> Result<Upid, PveError> {
+        let step = Step::Rollback { guest, snapshot: name.to_owned(), start };
         let path = self.of_snapshot(guest, name, "/rollback")?;
-        self.begin(&Intent::new(recorded, guest.vmid), &Method::POST, &path, &Form::new())
+        let form = Form::new().with_some("start", start.then_some(1));
+        self.begin(&Intent::exactly(recorded, &step), &Method::POST, &path, &form)
     }
 }

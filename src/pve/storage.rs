@@ -8,7 +8,9 @@ use super::form::{Form, segment};
 use super::perl;
 use crate::http::Method;
 use crate::journal::Recorded;
-use crate::model::guest::Vmid;
+use crate::model::guest::{GuestId, Vmid};
+use crate::model::step::Step;
+use crate::model::volume;
 
 /// A storage as this node sees it. Sizes in bytes, `None` when it is not active.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -125,14 +127,23 @@ impl Client {
         self.get(&self.on_node(&format!("/storage/{}/content", segment(storage)))?, &form, LIST)
     }
 
-    /// Deletes a volume, `store:backup/…`. Deleting one that is not there succeeds.
-    pub fn delete_volume(
+    /// One storage; `None` if this node has none of that name.
+    pub fn storage(&self, id: &str) -> Result<Option<Storage>, PveError> {
+        let rows: Vec<Storage> =
+            self.get(&self.on_node("/storage")?, &Form::new().with("storage", id), LIST)?;
+        Ok(rows.into_iter().find(|row| row.id == id))
+    }
+
+    /// Deletes a backup, `store:backup/…`. Deleting one that is not there succeeds.
+    pub fn delete_backup(
         &self,
         recorded: &Recorded,
-        storage: &str,
+        guest: GuestId,
         volid: &str,
     ) -> Result<Submitted, PveError> {
-        let path = self.on_node(&format!("/storage/{}/content/{}", segment(storage), segment(volid)))?;
-        self.submit(&Intent::of_no_guest(recorded), &Method::DELETE, &path, &Form::new())
+        let step = Step::DeleteBackup { guest, volid: volid.to_owned() };
+        let storage = segment(volume::storage(volid));
+        let path = self.on_node(&format!("/storage/{storage}/content/{}", segment(volid)))?;
+        self.submit(&Intent::exactly(recorded, &step), &Method::DELETE, &path, &Form::new())
     }
 }

@@ -1,11 +1,12 @@
 //! Every mutation: what is sent, and what it comes to.
 
+use crate::model::step::Step;
 use std::collections::{BTreeMap, BTreeSet};
 
 use felhom_sim::pve::PveSim;
 use felhom_sim::server::{Action, Rule};
 
-use super::rig::{Rig, code, lxc, qemu, recorded};
+use super::rig::{Rig, code, exactly, lxc, qemu, recorded};
 use crate::model::guest::{GuestId, RunState};
 use crate::model::step::ConfigChange;
 use crate::pve::{
@@ -94,7 +95,7 @@ fn power_calls_are_tasks() {
     assert_eq!(params(&rig.sim, "POST /nodes/pve/lxc/102/status/shutdown")["timeout"], "30");
     let upid = rig.client.start(&recorded(guest), guest).unwrap();
     rig.wait(&upid);
-    let upid = rig.client.stop(&recorded(guest), guest).unwrap();
+    let upid = rig.client.stop(&exactly(Step::Stop { guest }), guest).unwrap();
     assert_eq!((rig.wait(&upid), run(&rig)), (TaskEnd::Ok, RunState::Stopped));
 }
 
@@ -106,7 +107,8 @@ fn snapshots_come_back_and_go() {
         |rig: &Rig| rig.client.snapshots(guest).unwrap().into_iter().map(|row| row.name).collect::<Vec<_>>();
     let upid = rig.client.snapshot(&recorded(guest), guest, "before", "two\nlines").unwrap();
     assert_eq!((rig.wait(&upid), names(&rig)), (TaskEnd::Ok, vec!["before".to_owned()]));
-    let upid = rig.client.rollback(&recorded(guest), guest, "before").unwrap();
+    let step = Step::Rollback { guest, snapshot: "before".to_owned(), start: false };
+    let upid = rig.client.rollback(&exactly(step), guest, "before", false).unwrap();
     assert_eq!(rig.wait(&upid), TaskEnd::Ok);
     let upid = rig.client.delete_snapshot(&recorded(guest), guest, "before").unwrap();
     assert_eq!((rig.wait(&upid), names(&rig)), (TaskEnd::Ok, Vec::new()));
@@ -145,7 +147,9 @@ fn a_backup_is_made_restored_under_another_number_and_deleted() {
     rig.client.pending(target).unwrap();
     assert_eq!(code(rig.client.restore(&recorded(target), &restore)), "proxmox_error");
 
-    let deleted = rig.client.delete_volume(&recorded(guest), "store", &volumes[0].volid).unwrap();
+    let volid = volumes[0].volid.clone();
+    let step = Step::DeleteBackup { guest, volid: volid.clone() };
+    let deleted = rig.client.delete_backup(&exactly(step), guest, &volid).unwrap();
     assert_eq!(finish(&rig, deleted), TaskEnd::Ok);
     assert_eq!(rig.client.content("store", Some(ContentKind::Backup), None).unwrap(), Vec::new());
 }
@@ -196,7 +200,7 @@ fn guests_are_made_cloned_grown_and_destroyed() {
     assert!(rig.client.pending(lxc(100)).unwrap().current["rootfs"].contains("size=2G"));
 
     for guest in [copy, made] {
-        let upid = rig.client.destroy(&recorded(guest), guest).unwrap();
+        let upid = rig.client.destroy(&exactly(Step::Destroy { guest, purge: false }), guest, false).unwrap();
         assert_eq!(rig.wait(&upid), TaskEnd::Ok);
         assert!(matches!(rig.client.pending(guest), Err(PveError::GuestMissing { .. })));
     }

@@ -4,9 +4,10 @@ use felhom_sim::node::World;
 use felhom_sim::pve::Options;
 use felhom_sim::server::{Action, Rule};
 
-use super::rig::{Rig, connection, lxc, qemu};
+use super::rig::{Rig, connection, exactly, lxc, qemu};
 use crate::model::guest::{GuestKind, RunState};
 use crate::model::observed::{HaState, PendingChange};
+use crate::model::step::Step;
 use crate::pve::{Client, Connection, ContentKind, PveError, TaskFilter, TaskSource, View};
 
 #[test]
@@ -185,7 +186,7 @@ fn tasks_are_listed_running_and_ended() {
     rig.sim.world(|world| world.faults.hung_types.insert("vzstop".to_owned()));
     let started = rig.client.start(&super::rig::recorded(lxc(102)), lxc(102)).unwrap();
     rig.wait(&started);
-    let hung = rig.client.stop(&super::rig::recorded(lxc(101)), lxc(101)).unwrap();
+    let hung = rig.client.stop(&exactly(Step::Stop { guest: lxc(101) }), lxc(101)).unwrap();
     let all = TaskFilter { source: TaskSource::All, ..TaskFilter::default() };
     let of = |upid: &crate::pve::Upid| {
         rig.client.tasks(&all).unwrap().into_iter().find(|task| task.upid == *upid).unwrap()

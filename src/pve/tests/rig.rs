@@ -76,6 +76,11 @@ pub(super) fn recorded(guest: GuestId) -> Recorded {
     Recorded::for_test(Step::Start { guest })
 }
 
+/// The journal's pass for this step and no other.
+pub(super) fn exactly(step: Step) -> Recorded {
+    Recorded::for_test(step)
+}
+
 pub(super) fn code<T>(result: Result<T, PveError>) -> &'static str {
     match result {
         Ok(_) => "ok",

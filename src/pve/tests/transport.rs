@@ -6,9 +6,10 @@ use std::time::Duration;
 use felhom_sim::pve::Options;
 use felhom_sim::server::{Action, Rule};
 
-use super::rig::{Rig, code, connection, lxc, recorded};
+use super::rig::{Rig, code, connection, exactly, lxc, recorded};
 use crate::http::Trust;
 use crate::model::guest::GuestKind;
+use crate::model::step::Step;
 use crate::pve::{Client, Connection, PveError};
 
 #[test]
@@ -94,7 +95,7 @@ fn an_idle_connection_is_not_used_past_its_time() {
         rig.sim.world(|_| std::thread::park_timeout(Duration::from_millis(150)));
         rig.client.task_status(&upid).unwrap();
     }
-    let stop = rig.client.stop(&recorded(lxc(102)), lxc(102));
+    let stop = rig.client.stop(&exactly(Step::Stop { guest: lxc(102) }), lxc(102));
     assert!(stop.is_ok(), "{stop:?}");
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use crossbeam_channel::{bounded, never};
 use felhom_sim::server::{Action, Rule};
 
-use super::rig::{Rig, lxc, recorded};
+use super::rig::{Rig, exactly, lxc, recorded};
+use crate::model::step::Step;
 use crate::pve::{PveError, TaskEnd, TaskState, Upid};
 
 fn start(rig: &Rig, vmid: u64) -> Upid {
@@ -31,7 +32,7 @@ fn a_task_that_ended_long_ago_is_found_by_the_first_poll() {
 #[test]
 fn warnings_come_with_their_lines() {
     let rig = Rig::new();
-    rig.wait(&rig.client.stop(&recorded(lxc(105)), lxc(105)).unwrap());
+    rig.wait(&rig.client.stop(&exactly(Step::Stop { guest: lxc(105) }), lxc(105)).unwrap());
     let TaskEnd::Warnings(lines) = rig.wait(&start(&rig, 105)) else { panic!("no warnings") };
     assert_eq!(lines.len(), 1);
     assert!(lines[0].contains("ignoring 'idmap' option"), "{lines:?}");
