@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The blocks of the map, from the top down. A block imports from itself and from blocks below it.
 const BLOCKS: [&[&str]; 5] = [
     &["main", "cli", "daemon", "selftest"],
-    &["timer", "reporter", "control", "lanes"],
+    &["timer", "reporter", "control", "lanes", "ops"],
     &["observe", "execute", "http", "pve", "hub", "source", "journal", "config", "secret", "clock", "paths"],
     &["manifest", "normalize", "plan", "gate", "consent", "status", "backoff"],
     &["model"],

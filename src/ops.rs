@@ -1,0 +1,105 @@
+//! Signed operations: how they come in, who may sign them, and who hears how they ended.
+//!
+//! [`intake`] verifies and accepts, one at a time; control has them carried out on the lane of their guest; the courier fetches
+//! them from the hub and takes their outcomes there. Whoever brings an operation is trusted with nothing: only what is signed counts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+
+use crate::clock;
+use crate::journal::{Journal, OpRecord};
+use crate::model::op::{OpId, RejectCode, Rejected, Via};
+
+/// The largest envelope, in bytes.
+pub const MAX_ENVELOPE_BYTES: usize = 64 * 1024;
+
+/// So many may wait to be verified; who comes then is sent away.
+const WAITING: usize = 32;
+
+/// Whoever brings an operation waits so long for the verdict.
+const VERDICT_WITHIN: Duration = Duration::from_secs(20);
+
+/// Everything that can happen to the intake.
+#[derive(Debug)]
+pub enum Event {
+    Submitted(Submission),
+    /// Look at the keyring and the role policy again.
+    Reread,
+}
+
+/// An operation that somebody brought, and where its verdict is waited for.
+#[derive(Debug)]
+pub struct Submission {
+    envelope: Vec<u8>,
+    via: Via,
+    /// Has room for the one verdict, so that the intake never waits.
+    reply: Sender<Result<Submitted, Rejected>>,
+}
+
+/// An operation that was accepted, now or before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Submitted {
+    pub record: OpRecord,
+    /// False: the same operation was accepted before, and nothing was done about it now.
+    pub is_new: bool,
+}
+
+/// Where operations are brought to. Each clone is another way to the one intake.
+#[derive(Clone, Debug)]
+pub struct Door {
+    events: Sender<Event>,
+    journal: Arc<Journal>,
+}
+
+impl Door {
+    /// A door, and where the intake hears what was brought.
+    pub fn new(journal: Arc<Journal>) -> (Self, Receiver<Event>) {
+        let (events, inbox) = bounded(WAITING);
+        (Self { events, journal }, inbox)
+    }
+
+    /// Brings an operation and waits for the verdict, at most 20 s. What is accepted is durable; whether it is carried out, and
+    /// how that ends, [`Door::status`] tells.
+    pub fn submit(&self, envelope: Vec<u8>, via: Via) -> Result<Submitted, Rejected> {
+        if envelope.len() > MAX_ENVELOPE_BYTES {
+            let detail = format!("{} bytes; at most {MAX_ENVELOPE_BYTES} are allowed", envelope.len());
+            let rejected = Rejected::new(RejectCode::TooLarge, detail);
+            self.journal.reject(&rejected, via, clock::now());
+            return Err(rejected);
+        }
+        let (reply, verdict) = bounded(1);
+        match self.events.try_send(Event::Submitted(Submission { envelope, via, reply })) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                let detail = "too many operations wait to be verified; bring it again in a moment";
+                return Err(Rejected::new(RejectCode::RateLimited, detail));
+            }
+            Err(TrySendError::Disconnected(_)) => return Err(ending()),
+        }
+        match verdict.recv_timeout(VERDICT_WITHIN) {
+            Ok(verdict) => verdict,
+            Err(crossbeam_channel::RecvTimeoutError::Disconnected) => Err(ending()),
+            Err(crossbeam_channel::RecvTimeoutError::Timeout) => Err(Rejected::new(
+                RejectCode::Slow,
+                "no verdict in time; it may still be accepted: bring it again, which does nothing twice",
+            )),
+        }
+    }
+
+    /// What is known of an operation that was accepted; `None` if none with this id was.
+    pub fn status(&self, op_id: &OpId) -> Option<OpRecord> {
+        self.journal.op(op_id)
+    }
+
+    /// Has the intake look at keyring and role policy again.
+    pub fn reread(&self) {
+        // Full: whatever is verified next looks at the files anyway.
+        self.events.try_send(Event::Reread).ok();
+    }
+}
+
+fn ending() -> Rejected {
+    Rejected::new(RejectCode::StoreUnavailable, "the agent is ending; bring it again once it runs")
+}
