@@ -25,6 +25,7 @@ pub mod pve;
 pub mod secret;
 pub mod source;
 // pure core: no I/O, no clock, no channel, no lock
+pub mod authz;
 pub mod backoff;
 pub mod consent;
 pub mod gate;
@@ -32,5 +33,6 @@ pub mod manifest;
 pub mod normalize;
 pub mod plan;
 pub mod status;
+pub mod strict_json;
 // values
 pub mod model;

@@ -8,15 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::desired::{DesiredState, DriftPolicy, RefusedResource};
 use crate::model::guest::Vmid;
 use crate::model::time::Timestamp;
+use crate::strict_json::Json;
+use crate::strict_json::object::{Fault, Object};
 
 mod guest;
-mod json;
-mod object;
 mod resource;
 mod value;
-
-use json::Json;
-use object::Object;
 
 /// No document is larger than this.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -145,8 +142,8 @@ impl<'a> Head<'a> {
     }
 }
 
-impl From<object::Fault> for Box<ManifestError> {
-    fn from(fault: object::Fault) -> Self {
+impl From<Fault> for Box<ManifestError> {
+    fn from(fault: Fault) -> Self {
         Self::new(ManifestError::Invalid { path: fault.path, message: fault.message })
     }
 }

@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::json::Json;
-use super::object::{At, Fault, Object};
 use super::value;
 use crate::model::desired::{DesiredGuest, DriftPolicy, Field, Value, WantedRun};
 use crate::model::guest::{GuestId, GuestKind, Vmid};
 use crate::normalize;
+use crate::strict_json::Json;
+use crate::strict_json::object::{At, Fault, Object};
 
 /// Fields of a guest that the format knows and this version of the agent does not manage.
 const NOT_MANAGED: [&str; 18] = [

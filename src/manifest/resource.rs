@@ -1,10 +1,10 @@
 //! One resource: its id, its kind, what holds for every kind; the guest's spec is in `guest`.
 
-use super::json::Json;
-use super::object::{At, Fault, Object};
 use super::{Refused, guest, value};
 use crate::model::desired::{DesiredGuest, DriftPolicy, RefusedResource, RefusedState};
 use crate::model::guest::{GuestKind, Vmid};
+use crate::strict_json::Json;
+use crate::strict_json::object::{At, Fault, Object};
 
 /// Kinds that the format knows and this version of the agent does not manage.
 const OTHER_KINDS: [&str; 6] =

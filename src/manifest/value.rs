@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use super::json::Json;
-use super::object::{At, Fault, Object};
 use crate::model::desired::{DriftPolicy, Startup, Value};
 use crate::normalize::{description, tags as tag_rules};
+use crate::strict_json::Json;
+use crate::strict_json::object::{At, Fault, Object};
 
 /// 64 TiB. Proxmox names no limit; a number beyond this is a slip of the pen.
 pub(super) const MAX_MEMORY_MB: u64 = 64 * 1024 * 1024;

@@ -71,6 +71,10 @@ pub enum Role {
 impl Role {
     pub const ALL: [Self; 5] = [Self::Operator, Self::Custodian, Self::Recovery, Self::Shell, Self::Root];
 
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == word)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Operator => "operator",
@@ -141,6 +145,31 @@ impl OpKind {
         Self::FloorRaise,
         Self::TrustUpdate,
     ];
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
+    /// Whether an operation of this kind concerns one guest: then, and only then, it names the guest and is bound to its state.
+    pub fn concerns_a_guest(self) -> bool {
+        match self {
+            Self::GuestDestroy
+            | Self::GuestRollback
+            | Self::GuestRestoreOver
+            | Self::GuestStopHard
+            | Self::GuestUnlock
+            | Self::SnapshotDelete
+            | Self::BackupDelete
+            | Self::VolumeDelete
+            | Self::VolumeDetach
+            | Self::ConfigDestructive => true,
+            Self::ResourceDelete
+            | Self::JobShell
+            | Self::LimitRelease
+            | Self::FloorRaise
+            | Self::TrustUpdate => false,
+        }
+    }
 
     pub fn as_str(self) -> &'static str {
         match self {

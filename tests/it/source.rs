@@ -9,7 +9,7 @@ const BLOCKS: [&[&str]; 5] = [
     &["main", "cli", "daemon", "selftest"],
     &["timer", "reporter", "control", "lanes", "ops"],
     &["observe", "execute", "http", "pve", "hub", "source", "journal", "config", "secret", "clock", "paths"],
-    &["manifest", "normalize", "plan", "gate", "consent", "status", "backoff"],
+    &["authz", "manifest", "normalize", "plan", "gate", "consent", "status", "backoff", "strict_json"],
     &["model"],
 ];
 
