@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, at, never, select};
 
 use self::book::{Book, Moment, Verdict};
-use self::brake::Brake;
+use self::brake::{Brake, LocalBrake};
 use self::converge::{Converged, Worker};
 use self::desired::{Accepted, Keeper};
 use self::observer::{Look, Request};
@@ -118,6 +118,7 @@ pub struct Setup {
     pub reconcile: Duration,
     /// Whether a hub is configured.
     pub hub: bool,
+    pub brake: LocalBrake,
     /// How long the lanes may take to reach a safe point at the end.
     pub stop_within: Duration,
     /// What the lanes' jobs need; shared by all of them.
@@ -172,7 +173,7 @@ impl Control {
         if memory.blocked {
             keeper.block(true);
         }
-        let brake = Brake::new(memory.blocked || keeper.is_blocked());
+        let brake = Brake::new(memory.blocked || keeper.is_blocked(), setup.brake.clone());
         let worker = Arc::new(Worker::new(setup.work.clone(), brake.clone(), stopped));
         let hub = if setup.hub { Reach::NotYetTried } else { Reach::NotConfigured };
         let status = memory.status.unwrap_or_else(|| empty_status(&setup.host_id));
@@ -328,7 +329,7 @@ impl Control {
                     &guest,
                     seen,
                     &plan,
-                    Moment { began: look.began, next_look, braked: self.brake.is_on() },
+                    Moment { began: look.began, next_look, halt: self.brake.halt() },
                 ) {
                     Verdict::Say(finding) => self.say(&guest, finding, None),
                     Verdict::Work(finding) => {
@@ -393,12 +394,12 @@ impl Control {
         match envelope.blocked {
             Some(true) => {
                 // The brake first: what is on disk matters only after a restart.
-                self.brake.set(true);
+                self.brake.set_by_hub(true);
                 self.keeper.block(true);
             }
-            Some(false) if self.brake.is_on() => {
+            Some(false) if self.brake.is_on_by_hub() => {
                 if self.keeper.block(false) {
-                    self.brake.set(false);
+                    self.brake.set_by_hub(false);
                     self.look();
                 }
             }
@@ -417,6 +418,7 @@ impl Control {
 
     /// Brings the summary up to date with everything else.
     fn restate(&mut self) {
+        let halt = self.brake.halt();
         let situation = Situation {
             manifest: self
                 .source_fault
@@ -425,7 +427,7 @@ impl Control {
             unseen: self.keeper.is_unseen(&self.status.resources),
             proxmox: self.proxmox.clone(),
             hub: self.hub.clone(),
-            blocked: self.brake.is_on(),
+            halt: halt.clone(),
             clock_trusted: None,
             journal: None,
         };
@@ -433,7 +435,7 @@ impl Control {
         let stated = conditions(&situation, &self.status.resources, &self.status.conditions, now);
         told::conditions(&self.status.conditions, &stated);
         self.status.conditions = stated;
-        self.status.paused = self.brake.is_on();
+        self.status.paused = halt.is_some();
         self.status.at = now;
         if let Some(generation) = self.keeper.observed(&self.status.resources) {
             self.status.observed_generation = Some(generation);
@@ -458,7 +460,7 @@ impl Control {
             }
         }
         self.book.nobody_works();
-        Memory { book: self.book, status: Some(self.status), blocked: self.brake.is_on() }
+        Memory { book: self.book, status: Some(self.status), blocked: self.brake.is_on_by_hub() }
     }
 }
 

@@ -14,7 +14,8 @@ use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
 use thiserror::Error;
 
 use self::signals::{Heard, Signals};
-use crate::config::{self, Config, DesiredSource, HubSettings, Needs, Sources};
+use crate::config::{self, Config, DesiredSource, HubSettings, Mode, Needs, Sources};
+use crate::control::brake::LocalBrake;
 use crate::control::{Control, Event, Memory, Setup, Signal, Wires, Work, observer, store::Store};
 use crate::http::HttpError;
 use crate::hub;
@@ -280,6 +281,10 @@ fn setup(config: &Config, host_id: &str, state: &StateDir, connection: Arc<pve::
         reconcile: config.agent.reconcile,
         hub: config.hub.is_some(),
         stop_within: config.agent.stop,
+        brake: LocalBrake {
+            kill_switch: Some(config.ops.kill_switch.clone()),
+            observing: config.agent.mode == Mode::Observe,
+        },
         work: Work {
             connection,
             journal: Arc::new(Journal::default()),

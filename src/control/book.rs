@@ -16,7 +16,7 @@ use crate::lanes::Resolution;
 use crate::model::desired::DesiredGuest;
 use crate::model::drift::Drift;
 use crate::model::guest::{GuestId, RunState, Vmid};
-use crate::model::hold::{Hold, HoldReason};
+use crate::model::hold::{Halt, Hold};
 use crate::model::observed::{GuestObservation, Presence, Reading};
 use crate::model::outcome::Recourse;
 use crate::model::time::Timestamp;
@@ -82,12 +82,12 @@ struct Appearance {
 }
 
 /// The circumstances of a look.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Moment {
     pub(super) began: Instant,
     pub(super) next_look: Timestamp,
-    /// Nothing may be changed now.
-    pub(super) braked: bool,
+    /// Why nothing may be changed now.
+    pub(super) halt: Option<Halt>,
 }
 
 /// What to do after a guest was looked at.
@@ -140,10 +140,10 @@ impl Book {
             return Verdict::Nothing;
         }
         entry.look_again(seen);
-        let progress = match judge(plan, moment.next_look) {
-            Some(progress) => progress,
-            None if moment.braked => Progress::Held(blocked()),
-            None => {
+        let progress = match (judge(plan, moment.next_look), moment.halt) {
+            (Some(progress), _) => progress,
+            (None, Some(halt)) => Progress::Held(halt.into_hold()),
+            (None, None) => {
                 if entry.failed.is_none() {
                     entry.failed =
                         entry.oscillation(plan, moment.began).or_else(|| entry.unsettled(moment.began));
@@ -313,7 +313,7 @@ impl Entry {
             End::Held(hold) if current => Some(hold.clone()),
             End::Held(_)
             | End::InOrder
-            | End::Blocked
+            | End::Blocked(_)
             | End::Stopped
             | End::Superseded
             | End::StillRunning
@@ -326,7 +326,7 @@ impl Entry {
                 Progress::InOrder
             }
             End::Held(hold) => Progress::Held(hold),
-            End::Blocked => Progress::Held(blocked()),
+            End::Blocked(halt) => Progress::Held(halt.into_hold()),
             // The next look, or the next start of the agent, goes on with it.
             End::Stopped | End::Superseded | End::StillRunning => Progress::Planned,
             End::Failed { error, recourse } if current => self.fail(error, recourse, now).progress(),
@@ -376,14 +376,6 @@ fn finding(generation: u64, guest: &DesiredGuest, plan: Option<&GuestPlan>, prog
         warnings: plan.map(GuestPlan::warnings).unwrap_or_default(),
         drift: plan.map(|plan| plan.drift.clone()).unwrap_or_default(),
         progress,
-    }
-}
-
-fn blocked() -> Hold {
-    Hold {
-        reason: HoldReason::Blocked,
-        detail: "the hub told this agent to change nothing".to_owned(),
-        remedy: "lift the block in the hub".to_owned(),
     }
 }
 

@@ -1,8 +1,24 @@
 //! The brake: what every lane looks at before each step. While it is on, nothing is changed; and whoever was sent out for
 //! an older desired state takes no further step for it.
+//!
+//! Three can pull it: the hub, the kill switch (a file, looked for at each step, so that it works when nothing else does), and
+//! the mode in the configuration.
 
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::model::hold::Halt;
+
+/// What this host's configuration has to say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LocalBrake {
+    /// While this file is there nothing is changed.
+    pub kill_switch: Option<PathBuf>,
+    /// Nothing is ever changed.
+    pub observing: bool,
+}
 
 #[derive(Clone, Debug, Default)]
 pub struct Brake {
@@ -11,7 +27,9 @@ pub struct Brake {
 
 #[derive(Debug, Default)]
 struct Shared {
-    on: AtomicBool,
+    /// The hub's word.
+    by_hub: AtomicBool,
+    local: LocalBrake,
     /// Counts the desired states that were in force: a generation may be corrected without a new number.
     revision: AtomicU64,
 }
@@ -21,27 +39,35 @@ struct Shared {
 pub(super) struct Revision(u64);
 
 /// Whether a step may be taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Go {
     Ahead,
-    Blocked,
+    Blocked(Halt),
     /// Something else is wanted by now.
     Superseded,
 }
 
 impl Brake {
-    pub fn new(on: bool) -> Self {
-        let brake = Self::default();
-        brake.set(on);
-        brake
+    pub fn new(by_hub: bool, local: LocalBrake) -> Self {
+        let shared = Shared { by_hub: AtomicBool::new(by_hub), local, revision: AtomicU64::new(0) };
+        Self { shared: Arc::new(shared) }
     }
 
-    pub fn set(&self, on: bool) {
-        self.shared.on.store(on, Ordering::SeqCst);
+    /// The hub's word.
+    pub fn set_by_hub(&self, on: bool) {
+        self.shared.by_hub.store(on, Ordering::SeqCst);
     }
 
-    pub fn is_on(&self) -> bool {
-        self.shared.on.load(Ordering::SeqCst)
+    pub fn is_on_by_hub(&self) -> bool {
+        self.shared.by_hub.load(Ordering::SeqCst)
+    }
+
+    /// Who stops every change now, if anybody does.
+    pub fn halt(&self) -> Option<Halt> {
+        if self.is_on_by_hub() {
+            return Some(Halt::Hub);
+        }
+        self.shared.local.halt()
     }
 
     /// Another desired state is in force from now on.
@@ -54,30 +80,84 @@ impl Brake {
     }
 
     pub(super) fn go(&self, revision: Revision) -> Go {
-        if self.is_on() {
-            Go::Blocked
-        } else if self.revision() == revision {
-            Go::Ahead
-        } else {
-            Go::Superseded
+        match self.halt() {
+            Some(halt) => Go::Blocked(halt),
+            None if self.revision() == revision => Go::Ahead,
+            None => Go::Superseded,
+        }
+    }
+}
+
+impl LocalBrake {
+    fn halt(&self) -> Option<Halt> {
+        if self.observing {
+            return Some(Halt::Observing);
+        }
+        let path = self.kill_switch.as_ref()?;
+        let halt = |unseen| Some(Halt::KillSwitch { path: path.display().to_string(), unseen });
+        match path.symlink_metadata() {
+            Ok(_whatever_it_is) => halt(None),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
+            Err(error) => halt(Some(error.to_string())),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Brake, Go};
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::{Brake, Go, LocalBrake};
+    use crate::model::hold::Halt;
 
     #[test]
     fn a_step_is_taken_only_for_the_desired_state_in_force_and_never_while_the_brake_is_on() {
-        let brake = Brake::new(false);
+        let brake = Brake::new(false, LocalBrake::default());
         let (lane, revision) = (brake.clone(), brake.revision());
         assert_eq!(lane.go(revision), Go::Ahead);
-        brake.set(true);
-        assert_eq!(lane.go(revision), Go::Blocked);
-        brake.set(false);
+        brake.set_by_hub(true);
+        assert_eq!(lane.go(revision), Go::Blocked(Halt::Hub));
+        brake.set_by_hub(false);
         brake.supersede();
         assert_eq!(lane.go(revision), Go::Superseded);
         assert_eq!(lane.go(brake.revision()), Go::Ahead);
+    }
+
+    #[test]
+    fn the_kill_switch_works_as_soon_as_it_is_there_whatever_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("KILL");
+        let local = LocalBrake { kill_switch: Some(path.clone()), observing: false };
+        let brake = Brake::new(false, local);
+        assert_eq!(brake.halt(), None);
+        let on = Some(Halt::KillSwitch { path: path.display().to_string(), unseen: None });
+        fs::create_dir(&path).unwrap();
+        assert_eq!(brake.halt(), on);
+        fs::remove_dir(&path).unwrap();
+        symlink("nowhere", &path).unwrap();
+        assert_eq!(brake.halt(), on, "a link to nothing is there too");
+        fs::remove_file(&path).unwrap();
+        assert_eq!(brake.halt(), None);
+    }
+
+    #[test]
+    fn a_kill_switch_that_cannot_be_looked_for_counts_as_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("closed");
+        fs::create_dir(&inner).unwrap();
+        fs::set_permissions(&inner, fs::Permissions::from_mode(0o000)).unwrap();
+        let is_root = fs::read_dir(&inner).is_ok();
+        let local = LocalBrake { kill_switch: Some(inner.join("KILL")), observing: false };
+        let halt = Brake::new(false, local).halt();
+        fs::set_permissions(&inner, fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(is_root || matches!(halt, Some(Halt::KillSwitch { unseen: Some(_), .. })), "{halt:?}");
+    }
+
+    #[test]
+    fn an_observer_changes_nothing_whatever_the_hub_says() {
+        let brake = Brake::new(false, LocalBrake { kill_switch: None, observing: true });
+        brake.set_by_hub(false);
+        assert_eq!(brake.halt(), Some(Halt::Observing));
     }
 }

@@ -15,7 +15,7 @@ use crate::gate::{self, Approved, Facts};
 use crate::journal::Journal;
 use crate::lanes::{Class, Permit, Permits};
 use crate::model::desired::DesiredGuest;
-use crate::model::hold::{Hold, HoldReason};
+use crate::model::hold::{Halt, Hold, HoldReason};
 use crate::model::outcome::{Failure, Outcome, Recourse};
 use crate::model::step::Step;
 use crate::observe;
@@ -77,7 +77,7 @@ pub(super) enum End {
     InOrder,
     Held(Hold),
     /// The brake is on.
-    Blocked,
+    Blocked(Halt),
     /// The agent is ending.
     Stopped,
     /// Something else is wanted by now.
@@ -214,7 +214,7 @@ impl Job<'_> {
         }
         match self.worker.brake.go(self.revision) {
             Go::Ahead => {}
-            Go::Blocked => return Some(End::Blocked),
+            Go::Blocked(halt) => return Some(End::Blocked(halt)),
             Go::Superseded => return Some(End::Superseded),
         }
         let what = approved.step().to_string();

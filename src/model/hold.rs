@@ -14,6 +14,47 @@ pub struct Hold {
     pub remedy: String,
 }
 
+/// Who says that nothing at all may be changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Halt {
+    Hub,
+    /// The file is there, or nobody can say that it is not.
+    KillSwitch {
+        path: String,
+        /// Why it cannot be looked for.
+        unseen: Option<String>,
+    },
+    Observing,
+}
+
+impl Halt {
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Hub => "the hub told this agent to change nothing".to_owned(),
+            Self::KillSwitch { path, unseen: None } => format!("the kill switch {path} is there"),
+            Self::KillSwitch { path, unseen: Some(why) } => {
+                format!("whether the kill switch {path} is there cannot be seen: {why}")
+            }
+            Self::Observing => "agent.mode is observe".to_owned(),
+        }
+    }
+
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Hub => "lift the block in the hub".to_owned(),
+            Self::KillSwitch { path, unseen: None } => {
+                format!("remove {path} once changes may go on (ops.kill_switch)")
+            }
+            Self::KillSwitch { path, unseen: Some(_) } => format!("let the agent look for {path}"),
+            Self::Observing => "set agent.mode to manage and reload".to_owned(),
+        }
+    }
+
+    pub fn into_hold(self) -> Hold {
+        Hold { reason: HoldReason::Blocked, detail: self.detail(), remedy: self.remedy() }
+    }
+}
+
 /// The closed list of reasons to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -32,7 +73,7 @@ pub enum HoldReason {
     BlastRadius,
     /// The desired state itself says so.
     Suspended,
-    /// The hub said so.
+    /// Nothing at all may be changed; see [`Halt`].
     Blocked,
     Dependency,
     Permission,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{ResourceState, ResourceStatus};
+use crate::model::hold::Halt;
 use crate::model::time::Timestamp;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +30,7 @@ pub enum ConditionType {
     Degraded,
     /// At least one resource waits for somebody and no retry will help.
     Stalled,
-    /// The hub told the agent to change nothing.
+    /// The hub, the kill switch or the configuration says that nothing may be changed.
     Blocked,
     ClockUntrusted,
     JournalDamaged,
@@ -58,6 +59,8 @@ pub enum ConditionReason {
     ProxmoxUnreachable,
     NotYetObserved,
     BlockedByHub,
+    KillSwitch,
+    Observing,
     NotBlocked,
     ClockTrusted,
     ClockNotTrusted,
@@ -84,7 +87,8 @@ pub struct Situation {
     pub unseen: bool,
     pub proxmox: Reach,
     pub hub: Reach,
-    pub blocked: bool,
+    /// Who stops every change, if anybody does.
+    pub halt: Option<Halt>,
     /// `None`: not checked.
     pub clock_trusted: Option<bool>,
     /// `Err` says what is wrong; `None`: not checked.
@@ -123,7 +127,7 @@ pub fn conditions(
         (ConditionType::Reconciling, reconciling(&tally)),
         (ConditionType::Degraded, degraded(situation, &tally)),
         (ConditionType::Stalled, stalled(&tally)),
-        (ConditionType::Blocked, blocked(situation.blocked)),
+        (ConditionType::Blocked, blocked(situation.halt.as_ref())),
         (ConditionType::ClockUntrusted, clock(situation.clock_trusted)),
         (ConditionType::JournalDamaged, journal(situation.journal.as_ref())),
         (ConditionType::StaleManifest, stale(&situation.manifest)),
@@ -248,12 +252,14 @@ fn stalled(tally: &Tally<'_>) -> Judgement {
     }
 }
 
-fn blocked(blocked: bool) -> Judgement {
-    if blocked {
-        yes(ConditionReason::BlockedByHub, "the hub told this agent to change nothing")
-    } else {
-        no(ConditionReason::NotBlocked, "")
-    }
+fn blocked(halt: Option<&Halt>) -> Judgement {
+    let Some(halt) = halt else { return no(ConditionReason::NotBlocked, "") };
+    let reason = match halt {
+        Halt::Hub => ConditionReason::BlockedByHub,
+        Halt::KillSwitch { .. } => ConditionReason::KillSwitch,
+        Halt::Observing => ConditionReason::Observing,
+    };
+    yes(reason, format!("{}; to go on: {}", halt.detail(), halt.remedy()))
 }
 
 fn clock(trusted: Option<bool>) -> Judgement {

@@ -13,7 +13,7 @@ use super::{
 use crate::model::desired::{RefusedResource, RefusedState};
 use crate::model::drift::Drift;
 use crate::model::guest::{RunState, Vmid};
-use crate::model::hold::{Hold, HoldReason};
+use crate::model::hold::{Halt, Hold, HoldReason};
 use crate::model::outcome::{Failure, Outcome, Recourse};
 use crate::model::time::Timestamp;
 
@@ -143,7 +143,7 @@ fn quiet() -> Situation {
         unseen: false,
         proxmox: Reach::Reachable,
         hub: Reach::Reachable,
-        blocked: false,
+        halt: None,
         clock_trusted: Some(true),
         journal: Some(Ok(())),
     }
@@ -235,7 +235,7 @@ fn what_is_not_known_is_unknown_and_not_false() {
         journal: None,
         manifest: ManifestState::Unavailable("no answer".to_owned()),
         unseen: true,
-        blocked: true,
+        halt: Some(Halt::Hub),
     };
     let conditions = conditions(&dark, &resources(&[("a", Progress::InOrder)]), &[], at(0));
     assert_eq!(

@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded, unbounded};
+use felhom_agent::control::brake::LocalBrake;
 use felhom_agent::control::store::Store;
 use felhom_agent::control::{Answer, Control, Event, Memory, Query, Setup, Signal, Wires, Work, observer};
 use felhom_agent::http::Trust;
@@ -80,6 +81,7 @@ impl Rig {
             });
         });
         let setup = Setup {
+            brake: LocalBrake::default(),
             host_id: HOST.to_owned(),
             store: Store::new(StateDir::open(kit.state.path()).unwrap()),
             plan: plan::Settings::default(),

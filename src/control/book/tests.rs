@@ -12,7 +12,7 @@ use crate::control::converge::{Converged, End};
 use crate::lanes::Resolution;
 use crate::model::desired::{DesiredGuest, DriftPolicy, WantedRun};
 use crate::model::guest::{GuestId, GuestKind, RunState, Vmid};
-use crate::model::hold::{Hold, HoldReason};
+use crate::model::hold::{Halt, Hold, HoldReason};
 use crate::model::observed::{GuestConfig, GuestObservation, ListedGuest, Presence, Reading};
 use crate::model::outcome::Recourse;
 use crate::model::time::Timestamp;
@@ -73,7 +73,8 @@ impl Story {
     }
 
     fn look_since(&mut self, seen: &GuestObservation, began: Instant, braked: bool) -> Verdict {
-        let moment = Moment { began, next_look: later(now(), Duration::from_secs(60)), braked };
+        let halt = braked.then_some(Halt::Hub);
+        let moment = Moment { began, next_look: later(now(), Duration::from_secs(60)), halt };
         self.book.seen(&guest(), seen, &plan(seen), moment)
     }
 
@@ -224,7 +225,7 @@ fn a_desired_state_that_flips_is_heeded_once_it_stands() {
     }
     let mut look = |after: u64| {
         let began = began + Duration::from_secs(after);
-        let moment = Moment { began, next_look: now(), braked: false };
+        let moment = Moment { began, next_look: now(), halt: None };
         book.is_retry_due(began);
         book.seen(&guest(), &stopped(), &plan(&stopped()), moment)
     };
@@ -268,7 +269,7 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
 fn end(number: u8) -> End {
     match number {
         0 => End::InOrder,
-        1 => End::Blocked,
+        1 => End::Blocked(Halt::Hub),
         2 => End::Stopped,
         3 => End::StillRunning,
         4 => failed("unreachable", String::new(), Recourse::Retry),
