@@ -5,9 +5,26 @@
 //! One private lock around one file; whoever is told that something was recorded can rely on it after a loss of power.
 
 mod audit;
+mod error;
+mod file;
+mod fs;
+mod identity;
+mod line;
+mod reading;
 mod record;
+mod segment;
 mod state;
+mod superblock;
+#[cfg(test)]
+mod tests;
 
+pub use self::error::LogError;
+pub use self::file::{Limits, Log, Opened, Sealed};
+pub use self::fs::{Disk, Facts, Fs, Mode, refuse_unfit_file_system};
+pub use self::identity::Identity;
+pub use self::line::{Entry, Kept, MAX_LINE};
+pub use self::reading::Found;
+pub use self::superblock::Superblock;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};

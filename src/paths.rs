@@ -177,7 +177,7 @@ fn write_durably(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// A random UUID, version 4.
-fn new_uuid() -> Result<String, StateError> {
+pub(crate) fn new_uuid() -> Result<String, StateError> {
     let mut bytes = [0_u8; 16];
     SystemRandom::new().fill(&mut bytes).map_err(|_no_detail| StateError::Random)?;
     Ok(uuid(u128::from_be_bytes(bytes)))

@@ -1,0 +1,623 @@
+//! The journal's file: an append-only chain of records in segments, one write and one sync each.
+//!
+//! *Owns* the folder `journal/` of the state directory; the caller holds the one-instance lock. *Never* changes a byte that was
+//! written: what a crash cut off is left where it is, and the next segment's header says how much of this one counts. *Never* syncs
+//! a file again whose sync has failed: the kernel may have dropped what it could not write, and would say yes to the second call.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::model::time::Timestamp;
+use crate::paths;
+
+use super::error::LogError;
+use super::fs::{Fs, Mode};
+use super::identity::Identity;
+use super::line::{self, Entry, Kept, Line, Link, MAX_LINE};
+use super::reading::{self, Found, NEW, POISONED, Reading};
+use super::segment::{self, Header, Origin};
+use super::superblock::{self, Superblock};
+
+const RESERVE: &str = "reserve";
+/// The clock's high-water mark alone is not worth a write more often than this.
+const CLOCK_EVERY_S: u64 = 60;
+/// Leaves room below what is read back.
+const MAX_SNAPSHOT: usize = 12 * 1024 * 1024;
+
+/// How much of the disk the journal takes and leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Nothing new is begun with less than this free, in bytes.
+    pub min_free: u64,
+    /// A segment that has grown to this is the last one's predecessor, in bytes.
+    pub segment: u64,
+    /// With so many segments a compaction is due.
+    pub keep: usize,
+    /// Set aside so that what was begun can be ended on a full disk, in bytes.
+    pub reserve: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { min_free: 16 << 20, segment: 1 << 20, keep: 8, reserve: 1 << 20 }
+    }
+}
+
+/// A journal that was opened, and what was in it.
+#[derive(Debug)]
+pub struct Opened<F: Fs> {
+    pub log: Log<F>,
+    /// Stays as it is until something is appended: whoever is told of [`Found::Torn`] or [`Found::Lost`] puts down what follows
+    /// from it with the first record, and after a crash before that is told again.
+    pub found: Found,
+    pub entries: Vec<Entry>,
+    pub superblock: Superblock,
+}
+
+/// A record that the disk has confirmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    pub seq: u64,
+    /// 16 lower hex digits.
+    pub hash: String,
+}
+
+#[derive(Debug)]
+enum State<File> {
+    /// The current segment.
+    Open(File),
+    /// The next record begins a segment, chained as this says.
+    Due(Origin),
+    Poisoned,
+    Corrupt(String),
+}
+
+#[derive(Debug)]
+pub struct Log<F: Fs> {
+    fs: F,
+    folder: PathBuf,
+    identity: Identity,
+    limits: Limits,
+    state: State<F::File>,
+    /// The journal's UUID.
+    journal: String,
+    link: Link,
+    segment: u64,
+    /// How many bytes of the current segment count.
+    length: u64,
+    /// The segments that count.
+    segments: Vec<u64>,
+    superblock: Superblock,
+    /// The superblock's file is to be made anew.
+    superblock_due: bool,
+    /// Segments whose sync failed in an earlier life; to be copied before anything builds on them.
+    suspect: BTreeSet<u64>,
+}
+
+impl<F: Fs> Log<F> {
+    /// Opens the journal in `folder`, which is made if it is missing. The caller holds the one-instance lock.
+    pub fn open(fs: F, folder: &Path, identity: Identity) -> Result<Opened<F>, LogError> {
+        Self::open_with(fs, folder, identity, Limits::default())
+    }
+
+    pub fn open_with(
+        fs: F,
+        folder: &Path,
+        identity: Identity,
+        limits: Limits,
+    ) -> Result<Opened<F>, LogError> {
+        fs.make_folder(folder).map_err(|source| LogError::of("make the journal's folder", folder, source))?;
+        let reading = reading::read(&fs, folder, &identity)?;
+        let mut log = Self::at_end_of(fs, folder, identity, limits, &reading);
+        if let Found::Corrupt { segment, why } = &reading.found {
+            log.state = State::Corrupt(format!("{}: {why}", log.path(*segment).display()));
+        } else {
+            log.tidy(&reading)?;
+            log.take_up(&reading)?;
+            log.set_aside();
+        }
+        let superblock = log.superblock.clone();
+        Ok(Opened { log, found: reading.found, entries: reading.entries, superblock })
+    }
+
+    /// Stands behind what was read, with nothing open yet.
+    pub(super) fn at_end_of(
+        fs: F,
+        folder: &Path,
+        identity: Identity,
+        limits: Limits,
+        reading: &Reading,
+    ) -> Self {
+        let superblock = reading.superblock.clone().unwrap_or_default();
+        let tail = reading.tail.as_ref();
+        let origin = if matches!(reading.found, Found::Fresh) { Origin::Fresh } else { Origin::Lost };
+        // What is gone may have had these numbers.
+        let known = Link { seq: superblock.seq, h: superblock.h.clone() };
+        let before = if superblock.h.is_empty() { Link::start() } else { known };
+        Self {
+            fs,
+            folder: folder.to_owned(),
+            identity,
+            limits,
+            state: State::Due(if tail.is_some() { Origin::Continued } else { origin }),
+            journal: tail.map(|tail| tail.journal.clone()).unwrap_or_default(),
+            link: tail.map_or(before, |tail| tail.link.clone()),
+            segment: tail.map_or(0, |tail| tail.segment).max(superblock.segment),
+            length: tail.map_or(0, |tail| tail.length),
+            segments: reading.segments.clone(),
+            superblock_due: reading.superblock.is_none(),
+            superblock,
+            suspect: reading.poisoned.clone(),
+        }
+    }
+
+    /// Removes what an earlier life did not get to remove.
+    fn tidy(&self, reading: &Reading) -> Result<(), LogError> {
+        for name in &reading.unfinished {
+            self.remove(&self.folder.join(name))?;
+        }
+        for number in &reading.outdated {
+            let path = self.path(*number);
+            if reading.origin == Origin::Salvage {
+                self.rename(&path, &self.folder.join(damaged(*number)))?;
+            } else {
+                self.remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on in the last segment, if it ends as it should and is the one that was written here.
+    fn take_up(&mut self, reading: &Reading) -> Result<(), LogError> {
+        let Some(tail) = &reading.tail else { return Ok(()) };
+        let path = self.path(tail.segment);
+        let file = self.fs.open(&path, Mode::Append).map_err(|source| reading::unopened(&path, source))?;
+        let facts = self.fs.facts(&file).map_err(|source| LogError::of("look at a file", &path, source))?;
+        if facts.uid != self.fs.uid() {
+            return Err(reading::refused(&path, format!("it belongs to user {}", facts.uid)));
+        }
+        if self.suspect.contains(&tail.segment) {
+            return Ok(());
+        }
+        // The last record may have been written and not synced.
+        if let Err(source) = self.sync(&file) {
+            self.poison(tail.segment);
+            return Err(LogError::of("sync a segment of the journal", &path, source));
+        }
+        if reading.found == Found::Sound {
+            self.state = State::Open(file);
+        }
+        Ok(())
+    }
+
+    /// One write and one sync; the record is on disk when this returns.
+    pub fn append(
+        &mut self,
+        kind: &str,
+        fields: &impl Serialize,
+        now: Timestamp,
+    ) -> Result<Sealed, LogError> {
+        let kept = self.kept(kind, Kept::new(kind, fields))?;
+        self.room_for(0)?;
+        self.put(&kept, now)
+    }
+
+    /// As [`Log::append`], and on a full disk uses up the reserve: for the end of what was begun.
+    pub fn append_ending(
+        &mut self,
+        kind: &str,
+        fields: &impl Serialize,
+        now: Timestamp,
+    ) -> Result<Sealed, LogError> {
+        let kept = self.kept(kind, Kept::new(kind, fields))?;
+        match self.put(&kept, now) {
+            Err(LogError::Full { .. }) if self.fs.remove(&self.folder.join(RESERVE)).is_ok() => {
+                log::warn!("the disk is full: the journal has used up what it had set aside");
+                self.put(&kept, now)
+            }
+            done => done,
+        }
+    }
+
+    /// Whether what begins now can also be ended: this many bytes, and what is always left free.
+    pub fn room_for(&self, bytes: u64) -> Result<(), LogError> {
+        let free = self.fs.free_bytes(&self.folder);
+        let free = free.map_err(|source| LogError::of("ask for the free space of", &self.folder, source))?;
+        let wanted = self.limits.min_free.saturating_add(bytes);
+        if free >= wanted {
+            return Ok(());
+        }
+        Err(LogError::Full { path: self.shown(), free, wanted })
+    }
+
+    pub fn wants_compaction(&self) -> bool {
+        self.segments.len() >= self.limits.keep && self.refusal().is_none()
+    }
+
+    /// Begins a segment with `snapshot`, which stands for all there was, and removes the others.
+    pub fn compact(&mut self, snapshot: &[Kept], now: Timestamp) -> Result<(), LogError> {
+        if let Some(refusal) = self.refusal() {
+            return Err(refusal);
+        }
+        let old = std::mem::take(&mut self.segments);
+        if let Err(error) = self.begin(Origin::Compaction, snapshot, now) {
+            self.segments = old;
+            return Err(error);
+        }
+        for number in old {
+            // What is still there is removed at the next start.
+            if let Err(error) = self.remove(&self.path(number)) {
+                log::warn!("a journal segment that is no longer needed stays for now: {error}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts both into the superblock, if the floor has changed or a minute has passed.
+    pub fn note_floor_and_clock(&mut self, floor: Timestamp, clock_hw: Timestamp) -> Result<(), LogError> {
+        if let Some(refusal) = self.refusal() {
+            return Err(refusal);
+        }
+        let passed =
+            self.superblock.clock_hw.is_none_or(|last| clock_hw.seconds_since(last) >= CLOCK_EVERY_S);
+        if self.superblock.floor_iat == Some(floor) && !passed {
+            return Ok(());
+        }
+        let clock_hw = self.superblock.clock_hw.map_or(clock_hw, |last| last.max(clock_hw));
+        let before = self.superblock.clone();
+        self.superblock.floor_iat = Some(floor);
+        self.superblock.clock_hw = Some(clock_hw);
+        // Where a record is still to come that says what was found, the superblock must not forget it before.
+        if matches!(self.state, State::Due(_)) {
+            return Ok(());
+        }
+        let written = self.write_superblock();
+        if written.is_err() {
+            self.superblock.floor_iat = before.floor_iat;
+            self.superblock.clock_hw = before.clock_hw;
+        }
+        written
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Why nothing can be appended, if that is so for good.
+    fn refusal(&self) -> Option<LogError> {
+        match &self.state {
+            State::Poisoned => Some(LogError::Poisoned { path: self.shown() }),
+            State::Corrupt(why) => Some(LogError::Corrupt { path: self.shown(), why: why.clone() }),
+            State::Open(_) | State::Due(_) => None,
+        }
+    }
+
+    fn kept<T>(&self, kind: &str, kept: Result<T, String>) -> Result<T, LogError> {
+        self.refusal().map_or(Ok(()), Err)?;
+        kept.map_err(|why| LogError::Record { kind: kind.to_owned(), why })
+    }
+
+    fn put(&mut self, kept: &Kept, now: Timestamp) -> Result<Sealed, LogError> {
+        self.refusal().map_or(Ok(()), Err)?;
+        if self.superblock_due && matches!(self.state, State::Open(_)) {
+            self.renew_superblock()?;
+        }
+        match &self.state {
+            State::Due(origin) => self.begin(*origin, std::slice::from_ref(kept), now)?,
+            _ if self.length >= self.limits.segment => {
+                self.begin(Origin::Continued, std::slice::from_ref(kept), now)?;
+            }
+            _ => {
+                let line = self.line(&self.link, kept, now)?;
+                self.write(&line)?;
+            }
+        }
+        Ok(Sealed { seq: self.link.seq, hash: self.link.h.clone() })
+    }
+
+    fn line(&self, before: &Link, kept: &Kept, now: Timestamp) -> Result<Line, LogError> {
+        let line = line::record(before, self.identity.boot(), kept, now)
+            .map_err(|why| LogError::Record { kind: kept.kind.clone(), why })?;
+        let bytes = line.text.len();
+        if bytes > MAX_LINE {
+            return Err(LogError::TooLong { path: self.shown(), bytes, allowed: MAX_LINE });
+        }
+        Ok(line)
+    }
+
+    /// Appends to the current segment.
+    fn write(&mut self, line: &Line) -> Result<(), LogError> {
+        let State::Open(file) = &self.state else { return Err(LogError::Poisoned { path: self.shown() }) };
+        let path = self.path(self.segment);
+        if let Err(source) = self.write_all(file, line.text.as_bytes()) {
+            // A part may be in the file: out with it, or nobody knows where the next record would begin.
+            if self.fs.cut(file, self.length).is_err() {
+                self.poison(self.segment);
+            }
+            return Err(LogError::of("write a record to the journal", &path, source));
+        }
+        if let Err(source) = self.sync(file) {
+            log::error!("the disk did not confirm a record of the journal {}: {source}", path.display());
+            self.poison(self.segment);
+            return Err(LogError::Poisoned { path: self.shown() });
+        }
+        self.link = line.link.clone();
+        self.length = self.length.saturating_add(length(&line.text));
+        Ok(())
+    }
+
+    /// Begins the next segment with these records; durable when this returns.
+    pub(super) fn begin(&mut self, origin: Origin, records: &[Kept], now: Timestamp) -> Result<(), LogError> {
+        if origin == Origin::Continued {
+            self.copy_suspects()?;
+        }
+        if self.journal.is_empty() {
+            self.journal = paths::new_uuid()
+                .map_err(|_no_detail| self.failed("draw random bytes for", io::Error::other("none")))?;
+        }
+        let number = self.segment.saturating_add(1);
+        let path = self.path(number);
+        let beside = self.beside(number);
+        let written = self.write_segment(number, origin, records, &beside, now);
+        let written = written.and_then(|made| self.rename(&beside, &path).map(|()| made));
+        let (file, link, length) = match written {
+            Ok(made) => made,
+            Err(error) => {
+                // If this fails too it is removed at the next start.
+                self.fs.remove(&beside).ok();
+                return Err(error);
+            }
+        };
+        if let Err(source) = self.fs.sync_folder(&self.folder) {
+            self.poison(number);
+            return Err(LogError::of("sync the journal's folder", &self.folder, source));
+        }
+        self.state = State::Open(file);
+        (self.segment, self.link, self.length) = (number, link, length);
+        self.segments.push(number);
+        self.forget_suspects();
+        // The record stands, whatever becomes of the superblock; without one there is no second record.
+        self.superblock_due = true;
+        if let Err(error) = self.renew_superblock() {
+            log::warn!("the journal's superblock could not be renewed: {error}");
+        }
+        Ok(())
+    }
+
+    fn write_segment(
+        &mut self,
+        number: u64,
+        origin: Origin,
+        records: &[Kept],
+        beside: &Path,
+        now: Timestamp,
+    ) -> Result<(F::File, Link, u64), LogError> {
+        self.remove(beside)?;
+        let failed = |source| LogError::of("begin a segment of the journal", beside, source);
+        let file = self.fs.create(beside).map_err(failed)?;
+        let facts = self.fs.facts(&file).map_err(failed)?;
+        let header = Header {
+            journal: self.journal.clone(),
+            segment: number,
+            origin,
+            prev_len: self.length,
+            prev_h: self.link.h.clone(),
+            host: self.identity.host_id.clone(),
+            machine: self.identity.machine.clone(),
+            file: facts.birth,
+        };
+        let record = |why| LogError::Record { kind: segment::HEADER.to_owned(), why };
+        let first = header.line(&self.link, &self.identity, now).map_err(record)?;
+        let (mut text, mut link) = (first.text, first.link);
+        for kept in records {
+            let line = self.line(&link, kept, now)?;
+            text.push_str(&line.text);
+            link = line.link;
+            if text.len() > MAX_SNAPSHOT {
+                return Err(LogError::TooLong {
+                    path: self.shown(),
+                    bytes: text.len(),
+                    allowed: MAX_SNAPSHOT,
+                });
+            }
+        }
+        self.write_all(&file, text.as_bytes()).map_err(failed)?;
+        if let Err(source) = self.sync(&file) {
+            self.poison(self.segment);
+            return Err(failed(source));
+        }
+        Ok((file, link, length(&text)))
+    }
+
+    /// Puts what can be read of a segment whose sync failed into a file of its own that is synced, and keeps the other beside it.
+    fn copy_suspects(&mut self) -> Result<(), LogError> {
+        for number in self.suspect.clone() {
+            if !self.segments.contains(&number) {
+                continue;
+            }
+            let path = self.path(number);
+            let Some((file, facts)) = reading::open(&self.fs, &path)? else { continue };
+            let failed = |source| LogError::of("copy a segment of the journal", &path, source);
+            let mut bytes = self.fs.read(&file, reading::MAX_SEGMENT).map_err(failed)?;
+            // So that the mark is found again, should this not come to its end.
+            self.fs.sync_folder(&self.folder).map_err(failed)?;
+            let broken = self.folder.join(format!("{}.broken", segment::name(number)));
+            self.copy(&bytes, number, &broken)?;
+            if number == self.segment && self.length < facts.length {
+                bytes.truncate(usize::try_from(self.length).unwrap_or(usize::MAX));
+            }
+            self.copy(&bytes, number, &path)?;
+        }
+        Ok(())
+    }
+
+    /// Writes beside, syncs, renames over, syncs the folder.
+    fn copy(&mut self, bytes: &[u8], number: u64, to: &Path) -> Result<(), LogError> {
+        let beside = self.beside(number);
+        self.remove(&beside)?;
+        let failed = |source| LogError::of("write a file of the journal", to, source);
+        let file = self.fs.create(&beside).map_err(failed)?;
+        self.write_all(&file, bytes).map_err(failed)?;
+        if let Err(source) = self.sync(&file) {
+            self.poison(self.segment);
+            return Err(failed(source));
+        }
+        self.rename(&beside, to)?;
+        if let Err(source) = self.fs.sync_folder(&self.folder) {
+            self.poison(self.segment);
+            return Err(failed(source));
+        }
+        Ok(())
+    }
+
+    fn forget_suspects(&mut self) {
+        for number in std::mem::take(&mut self.suspect) {
+            if let Err(error) = self.remove(&self.folder.join(format!("{number:08}{POISONED}"))) {
+                log::warn!("a mark of the journal stays for now: {error}");
+            }
+        }
+    }
+
+    fn renew_superblock(&mut self) -> Result<(), LogError> {
+        self.advance_superblock();
+        let bytes = self
+            .superblock
+            .file()
+            .map_err(|why| self.failed("form the superblock of", io::Error::other(why)))?;
+        self.copy(&bytes, 0, &self.folder.join(superblock::NAME))?;
+        self.superblock_due = false;
+        Ok(())
+    }
+
+    /// Into the slot that was not written last.
+    fn write_superblock(&mut self) -> Result<(), LogError> {
+        if self.superblock_due {
+            return self.renew_superblock();
+        }
+        self.advance_superblock();
+        let path = self.folder.join(superblock::NAME);
+        let (slot, at) = self
+            .superblock
+            .slot()
+            .map_err(|why| self.failed("form the superblock of", io::Error::other(why)))?;
+        let failed = |source| LogError::of("write the journal's superblock", &path, source);
+        // Whatever fails from here on leaves a file that is made anew before it is used again.
+        self.superblock_due = true;
+        let file = self.fs.open(&path, Mode::Update).map_err(|source| reading::unopened(&path, source))?;
+        let mut written = 0;
+        while let Some(rest) = slot.get(written..).filter(|rest| !rest.is_empty()) {
+            let offset = at.saturating_add(u64::try_from(written).unwrap_or_default());
+            match self.fs.write_at(&file, rest, offset) {
+                Ok(0) => return Err(failed(io::Error::from(io::ErrorKind::WriteZero))),
+                Ok(more) => written += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        if let Err(source) = self.sync(&file) {
+            self.poison(self.segment);
+            return Err(failed(source));
+        }
+        self.superblock_due = false;
+        Ok(())
+    }
+
+    fn advance_superblock(&mut self) {
+        self.superblock.generation = self.superblock.generation.saturating_add(1);
+        self.superblock.segment = self.segment;
+        self.superblock.seq = self.link.seq;
+        self.superblock.h = self.link.h.clone();
+    }
+
+    /// Makes the reserve, if there is none and there is room for it.
+    fn set_aside(&self) {
+        let path = self.folder.join(RESERVE);
+        if self.limits.reserve == 0 || self.room_for(self.limits.reserve).is_err() {
+            return;
+        }
+        let Ok(file) = self.fs.create(&path) else { return };
+        // What cannot be compressed away: a chain of digests would do, and so does a counter mixed well.
+        let mixed = |at: u64| at.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
+        let bytes: Vec<u8> = (1..=self.limits.reserve / 8).flat_map(mixed).collect();
+        let made = self.write_all(&file, &bytes).and_then(|()| self.sync(&file));
+        if let Err(error) = made {
+            log::warn!("the journal could set nothing aside for a full disk: {error}");
+            self.fs.remove(&path).ok();
+        }
+    }
+
+    fn write_all(&self, file: &F::File, bytes: &[u8]) -> io::Result<()> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match self.fs.write(file, rest) {
+                Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)),
+                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// An interrupted call has neither failed nor succeeded.
+    fn sync(&self, file: &F::File) -> io::Result<()> {
+        loop {
+            match self.fs.sync(file) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Nothing more is written in this life; the mark tells the next one which file not to believe.
+    fn poison(&mut self, number: u64) {
+        self.state = State::Poisoned;
+        let mark = self.folder.join(format!("{number:08}{POISONED}"));
+        let made = self.fs.create(&mark).map(drop);
+        if let Err(error) = made.and_then(|()| self.fs.sync_folder(&self.folder)) {
+            log::error!("the journal is closed, and even that could not be written down: {error}");
+        }
+    }
+
+    /// Removes a file that may not be there.
+    fn remove(&self, path: &Path) -> Result<(), LogError> {
+        match self.fs.remove(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(LogError::of("remove a file of the journal", path, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), LogError> {
+        self.fs.rename(from, to).map_err(|source| LogError::of("rename a file of the journal to", to, source))
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.folder.join(segment::name(number))
+    }
+
+    fn beside(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{}{NEW}", segment::name(number)))
+    }
+
+    fn shown(&self) -> String {
+        self.folder.display().to_string()
+    }
+
+    fn failed(&self, what: &'static str, source: io::Error) -> LogError {
+        LogError::of(what, &self.folder, source)
+    }
+}
+
+/// `00000003.jsonl.damaged`
+pub(super) fn damaged(number: u64) -> String {
+    format!("{}.damaged", segment::name(number))
+}
+
+fn length(text: &str) -> u64 {
+    u64::try_from(text.len()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,3 @@
+//! What the journal's file promises, held on a real disk and on a simulated one.
+
+mod disk;
