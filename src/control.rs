@@ -13,6 +13,7 @@ pub mod brake;
 mod converge;
 mod desired;
 pub mod observer;
+mod settle;
 pub mod store;
 mod told;
 
@@ -28,10 +29,13 @@ use self::converge::{Converged, Worker};
 use self::desired::{Accepted, Keeper};
 use self::observer::{Look, Request};
 use crate::clock;
+use crate::execute::Settling;
 use crate::hub::wire::ControlEnvelope;
+use crate::journal::AuditEntry;
 use crate::lanes::{Closed, Lanes, Resolution};
 use crate::model::desired::DesiredGuest;
 use crate::model::guest::{GuestId, Vmid};
+use crate::model::op::ClockTrust;
 use crate::plan;
 use crate::source::Found;
 use crate::status::AgentStatus;
@@ -41,6 +45,9 @@ pub use self::converge::Work;
 
 /// What a call may take beyond its deadline until its lane has understood that.
 const CALL_MARGIN: Duration = Duration::from_secs(5);
+
+/// So many of the last decisions and outcomes go into a report.
+const AUDIT_TAIL: usize = 20;
 
 /// Everything that can happen to the control loop.
 #[derive(Debug)]
@@ -54,6 +61,8 @@ pub enum Event {
     Observed(Look),
     /// A guest's job has ended.
     LaneDone(Box<LaneDone>),
+    /// What came of a guest's steps of before is found out, or cannot be now.
+    Settled(GuestId, Box<Resolution<Settling>>),
     /// The hub answered a report.
     Envelope(ControlEnvelope),
     /// The hub did not answer a report, or not with an envelope.
@@ -97,6 +106,9 @@ pub struct Answer {
     pub looks: u64,
     /// The guests with a job in their lane.
     pub busy: Vec<GuestId>,
+    /// The end of the history, oldest first.
+    pub audit: Vec<AuditEntry>,
+    pub clock: ClockTrust,
 }
 
 /// What control remembers over a re-read of the configuration.
@@ -157,6 +169,8 @@ pub struct Control {
     source_fault: Option<String>,
     look: Looking,
     looks: u64,
+    /// The guests whose steps of before are being found out.
+    settling: BTreeSet<GuestId>,
 }
 
 /// One look at a time; a wish for another meanwhile is granted right after it.
@@ -192,6 +206,7 @@ impl Control {
             source_fault: None,
             look: Looking::No,
             looks: 0,
+            settling: BTreeSet::new(),
         };
         control.adopt();
         control
@@ -199,6 +214,7 @@ impl Control {
 
     /// Works until it is told to stop, or everybody who could tell it anything is gone.
     pub fn run(mut self) -> Memory {
+        self.settle();
         loop {
             let wakes = [self.book.next_retry(), self.lanes.next_sweep(Instant::now())];
             let alarm = wakes.into_iter().flatten().min().map_or_else(never, at);
@@ -237,6 +253,7 @@ impl Control {
             Event::Desired(found) => self.desired(found),
             Event::Observed(look) => self.observed(look),
             Event::LaneDone(done) => self.lane_done(*done),
+            Event::Settled(guest, end) => self.settled(guest, *end),
             Event::Envelope(envelope) => self.envelope(&envelope),
             Event::HubFault(message) => self.hub = Reach::Unreachable(message),
             Event::Signal(Signal::Refresh) => self.refresh(),
@@ -281,6 +298,11 @@ impl Control {
                 self.status.remember(self.keeper.history_entry("accepted", now));
                 self.manifest = ManifestState::Current;
                 self.brake.supersede();
+                for guest in self.keeper.guests() {
+                    if !self.book.knows(guest.guest.vmid) {
+                        self.setup.work.journal.settled(guest.guest, "it was not managed before");
+                    }
+                }
                 self.adopt();
                 self.look();
             }
@@ -303,6 +325,10 @@ impl Control {
     fn adopt(&mut self) {
         let now = clock::now();
         self.book.adopt(self.keeper.guests(), self.keeper.generation(), Instant::now());
+        self.tell_settled();
+        for (guest, doubt) in self.setup.work.journal.doubts() {
+            self.book.doubt(guest.vmid, &doubt.message);
+        }
         self.status.resources.retain(|id, _| self.keeper.names(id));
         for refused in self.keeper.refused() {
             let before = self.status.resources.get(&refused.resource_id);
@@ -340,6 +366,8 @@ impl Control {
                 }
             }
         }
+        self.tell_settled();
+        self.settle();
         if again {
             self.look();
         }
@@ -413,12 +441,22 @@ impl Control {
     fn answer(&self) -> Answer {
         let managed = self.keeper.guests().iter().map(|guest| guest.guest.vmid).collect();
         let status = AgentStatus { at: clock::now(), ..self.status.clone() };
-        Answer { status, managed, looks: self.looks, busy: self.book.busy() }
+        let journal = &self.setup.work.journal;
+        Answer {
+            status,
+            managed,
+            looks: self.looks,
+            busy: self.book.busy(),
+            audit: journal.audit_tail(AUDIT_TAIL),
+            clock: journal.clock(clock::now()),
+        }
     }
 
     /// Brings the summary up to date with everything else.
     fn restate(&mut self) {
         let halt = self.brake.halt();
+        let now = clock::now();
+        let journal = &self.setup.work.journal;
         let situation = Situation {
             manifest: self
                 .source_fault
@@ -428,10 +466,9 @@ impl Control {
             proxmox: self.proxmox.clone(),
             hub: self.hub.clone(),
             halt: halt.clone(),
-            clock_trusted: None,
-            journal: None,
+            clock: Some(journal.clock(now)),
+            journal: Some(journal.health().into_fault()),
         };
-        let now = clock::now();
         let stated = conditions(&situation, &self.status.resources, &self.status.conditions, now);
         told::conditions(&self.status.conditions, &stated);
         self.status.conditions = stated;

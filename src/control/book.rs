@@ -28,6 +28,8 @@ use crate::status::{LastAction, ResourceError};
 pub(super) struct Book {
     generation: u64,
     entries: BTreeMap<Vmid, Entry>,
+    /// Guests about which there is no doubt any more, and why.
+    settled: Vec<(GuestId, &'static str)>,
 }
 
 #[derive(Debug)]
@@ -73,6 +75,13 @@ enum Until {
     Told,
 }
 
+/// What another look did to a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Again {
+    AsBefore,
+    NoLongerInDoubt,
+}
+
 /// What tells one state of a guest from another, as far as a tick sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Appearance {
@@ -110,17 +119,22 @@ impl Book {
             let vmid = guest.guest.vmid;
             let entry = match before.remove(&vmid) {
                 Some(entry) if !newer && *entry.guest == **guest => entry,
-                before => Entry {
-                    guest: Arc::clone(guest),
-                    backoff: Backoff::new(generation),
-                    busy: before.as_ref().is_some_and(|entry| entry.busy),
-                    done_at: before.as_ref().and_then(|entry| entry.done_at),
-                    rewanted: before.map(|entry| entry.rewanted_as(guest, at)).unwrap_or_default(),
-                    failed: None,
-                    held: None,
-                    correcting: Vec::new(),
-                    corrected: Vec::new(),
-                },
+                before => {
+                    if before.as_ref().is_some_and(Entry::is_doubtful) {
+                        self.settled.push((guest.guest, "something else is desired of it"));
+                    }
+                    Entry {
+                        guest: Arc::clone(guest),
+                        backoff: Backoff::new(generation),
+                        busy: before.as_ref().is_some_and(|entry| entry.busy),
+                        done_at: before.as_ref().and_then(|entry| entry.done_at),
+                        rewanted: before.map(|entry| entry.rewanted_as(guest, at)).unwrap_or_default(),
+                        failed: None,
+                        held: None,
+                        correcting: Vec::new(),
+                        corrected: Vec::new(),
+                    }
+                }
             };
             self.entries.insert(vmid, entry);
         }
@@ -139,7 +153,9 @@ impl Book {
         if entry.busy || entry.done_at.is_some_and(|done| done >= moment.began) {
             return Verdict::Nothing;
         }
-        entry.look_again(seen);
+        if entry.look_again(seen) == Again::NoLongerInDoubt {
+            self.settled.push((guest.guest, "it looks different now"));
+        }
         let progress = match (judge(plan, moment.next_look), moment.halt) {
             (Some(progress), _) => progress,
             (None, Some(halt)) => Progress::Held(halt.into_hold()),
@@ -161,6 +177,9 @@ impl Book {
         };
         if progress == Progress::InOrder {
             entry.backoff.reset();
+            if entry.is_doubtful() {
+                self.settled.push((guest.guest, "it is as desired"));
+            }
             (entry.failed, entry.held) = (None, None);
         }
         Verdict::Say(finding(self.generation, guest, Some(plan), progress))
@@ -221,6 +240,35 @@ impl Book {
             }
             entry.corrected.clear();
         }
+    }
+
+    /// Nobody can say whether a step of before happened: nothing is done until the guest looks different or something else is
+    /// wanted of it.
+    pub(super) fn doubt(&mut self, vmid: Vmid, message: &str) {
+        if let Some(entry) = self.entries.get_mut(&vmid).filter(|entry| !entry.is_doubtful()) {
+            let error = ResourceError { code: UNCERTAIN.to_owned(), message: message.to_owned() };
+            entry.failed = Some(Failed { error, until: Until::Changed(None) });
+        }
+    }
+
+    /// What came of the guest's steps is known now.
+    pub(super) fn certain(&mut self, vmid: Vmid) {
+        if let Some(entry) = self.entries.get_mut(&vmid).filter(|entry| entry.is_doubtful()) {
+            entry.failed = None;
+        }
+    }
+
+    /// The guests about which there is no doubt any more, since this was asked last.
+    pub(super) fn take_settled(&mut self) -> Vec<(GuestId, &'static str)> {
+        std::mem::take(&mut self.settled)
+    }
+
+    pub(super) fn knows(&self, vmid: Vmid) -> bool {
+        self.entries.contains_key(&vmid)
+    }
+
+    pub(super) fn is_busy(&self, vmid: Vmid) -> bool {
+        self.entries.get(&vmid).is_some_and(|entry| entry.busy)
     }
 
     /// The lanes are closed: whatever was in them will not be heard of.
@@ -293,8 +341,13 @@ impl Entry {
         self.corrected.extend(fields);
     }
 
+    fn is_doubtful(&self) -> bool {
+        self.failed.as_ref().is_some_and(|failed| failed.error.code == UNCERTAIN)
+    }
+
     /// A hopeless case is worth another try once the guest looks different.
-    fn look_again(&mut self, seen: &GuestObservation) {
+    fn look_again(&mut self, seen: &GuestObservation) -> Again {
+        let was_doubtful = self.is_doubtful();
         if let Some(Failed { until: Until::Changed(then), .. }) = &mut self.failed {
             let now = appearance(seen);
             match then {
@@ -306,6 +359,7 @@ impl Entry {
                 }
             }
         }
+        if was_doubtful && self.failed.is_none() { Again::NoLongerInDoubt } else { Again::AsBefore }
     }
 
     fn progress(&mut self, end: End, current: bool, now: Timestamp) -> Progress {

@@ -10,11 +10,12 @@ use crossbeam_channel::{Receiver, TryRecvError};
 
 use super::brake::{Brake, Go, Revision};
 use crate::clock;
-use crate::execute::{Executor, Waited};
+use crate::execute::{Executor, NOT_SENT, Open, Settling, Waited};
 use crate::gate::{self, Approved, Facts};
 use crate::journal::Journal;
 use crate::lanes::{Class, Permit, Permits};
 use crate::model::desired::DesiredGuest;
+use crate::model::guest::GuestId;
 use crate::model::hold::{Halt, Hold, HoldReason};
 use crate::model::outcome::{Failure, Outcome, Recourse};
 use crate::model::step::Step;
@@ -123,13 +124,7 @@ impl Worker {
                 return Converged::ended(failed_end(error.code(), error.to_string(), error.recourse()));
             }
         };
-        let executor = Executor::new(
-            client,
-            &self.work.journal,
-            &self.work.connection.token_id,
-            self.work.task_within,
-            &self.stop,
-        );
+        let executor = self.executor(client);
         let mut job = Job {
             worker: self,
             guest,
@@ -143,6 +138,27 @@ impl Worker {
         };
         let end = job.run();
         Converged { plan: job.plan, action: job.action, end }
+    }
+
+    /// Finds out what came of a guest's steps of before, whether it is managed or not.
+    pub(super) fn settle(&self, guest: GuestId) -> Settling {
+        let unresolved = |open| Settling { ended: Vec::new(), open: Some(open) };
+        if self.is_stopping() {
+            return unresolved(Open::Stopping);
+        }
+        let settling = match self.client() {
+            Ok(client) => self.executor(client).settle(guest),
+            Err(error) => unresolved(Open::Unresolved(error.to_string())),
+        };
+        for (what, outcome) in &settling.ended {
+            log_outcome(what, outcome);
+        }
+        settling
+    }
+
+    fn executor<'a>(&'a self, client: &'a pve::Client) -> Executor<'a> {
+        let Work { connection, journal, task_within, permits: _ } = &self.work;
+        Executor::new(client, journal, &connection.token_id, *task_within, &self.stop)
     }
 
     fn client(&self) -> Result<&pve::Client, pve::PveError> {
@@ -160,6 +176,9 @@ impl Worker {
 
 impl Job<'_> {
     fn run(&mut self) -> End {
+        if let Some(end) = self.settle() {
+            return end;
+        }
         for _round in 0..ROUNDS {
             if let Some(end) = self.round() {
                 return end;
@@ -168,6 +187,21 @@ impl Job<'_> {
         let message =
             format!("the guest still differs after {ROUNDS} rounds, each of which seemed to succeed");
         failed_end("unfinished", message, Recourse::Retry)
+    }
+
+    /// What is still open from before comes first; `None`: nothing is.
+    fn settle(&mut self) -> Option<End> {
+        let settling = self.executor.settle(self.guest.guest);
+        for (what, outcome) in settling.ended {
+            if let Some(end) = self.ended(what, outcome) {
+                return Some(end);
+            }
+        }
+        settling.open.map(|open| match open {
+            Open::StillRunning { .. } => End::StillRunning,
+            Open::Stopping => End::Stopped,
+            Open::Unresolved(why) => failed_end("unresolved", why, Recourse::Retry),
+        })
     }
 
     /// One look and at most one step; `None`: look again.
@@ -196,10 +230,15 @@ impl Job<'_> {
             return Some(End::Held(hold.clone()));
         }
         let Some(planned) = plan.steps.first().cloned() else { return Some(End::InOrder) };
+        let (journal, what) = (&self.worker.work.journal, planned.step.to_string());
         let approved = match gate::judge(planned.step, &Facts::observed(&look.seen)) {
             Ok(approved) => approved,
-            Err(loss) => return Some(End::Held(loss.into_hold())),
+            Err(loss) => {
+                journal.decision(guest, &what, Some(&loss));
+                return Some(End::Held(loss.into_hold()));
+            }
         };
+        journal.decision(guest, &what, None);
         match self.permit(approved.step()) {
             Granted::Now => {}
             Granted::AfterAWait => return None,
@@ -220,9 +259,15 @@ impl Job<'_> {
         let what = approved.step().to_string();
         log::info!("{what}: {reason}");
         let outcome = self.executor.carry_out(approved);
+        self.ended(what, outcome)
+    }
+
+    /// What the end of a step means for the job; `None`: look again.
+    fn ended(&mut self, what: String, outcome: Outcome) -> Option<End> {
         log_outcome(&what, &outcome);
         self.action = Some(last_action(what, &outcome, clock::now()));
         match outcome {
+            Outcome::Failed(Failure { code: NOT_SENT, .. }) => None,
             Outcome::Done { .. } | Outcome::Warned { .. } => None,
             Outcome::Conflict { message } => {
                 self.conflicts += 1;
@@ -245,6 +290,7 @@ impl Job<'_> {
                 format!("these volumes are left: {}", left.join(", ")),
                 Recourse::Terminal,
             )),
+            Outcome::Interrupted { .. } => Some(End::Stopped),
             Outcome::StillRunning { .. } => {
                 Some(if self.worker.is_stopping() { End::Stopped } else { End::StillRunning })
             }
@@ -312,5 +358,6 @@ fn log_outcome(what: &str, outcome: &Outcome) {
             log::error!("{what}: done but for volumes that are left: {}", left.join(", "))
         }
         Outcome::StillRunning { upid } => log::warn!("{what}: left running in Proxmox ({upid})"),
+        Outcome::Interrupted { message } => log::warn!("{message}"),
     }
 }

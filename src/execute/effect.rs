@@ -8,7 +8,8 @@ use crate::normalize::tags::TagCase;
 use crate::normalize::{self, Context};
 use crate::pve::Client;
 
-pub(super) fn of(client: &Client, step: &Step) -> Effect {
+/// `volumes` are those that the step takes away.
+pub(super) fn of(client: &Client, step: &Step, _volumes: &[String]) -> Effect {
     match step {
         Step::SetConfig { guest, change } => match client.pending(*guest) {
             Ok(config) => written(*guest, change, &config),

@@ -158,6 +158,7 @@ mod tests {
             Outcome::Uncertain { .. } => "uncertain",
             Outcome::Partial { .. } => "partial",
             Outcome::StillRunning { .. } => "running",
+            Outcome::Interrupted { .. } => "interrupted",
         }
     }
 

@@ -326,7 +326,7 @@ impl StepEnd {
             Outcome::Partial { upid, left } => {
                 end(StepResult::Partial, "partial_cleanup", left_over(left), upid.clone(), left.clone())
             }
-            Outcome::StillRunning { .. } => return None,
+            Outcome::StillRunning { .. } | Outcome::Interrupted { .. } => return None,
         })
     }
 

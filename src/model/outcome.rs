@@ -17,6 +17,8 @@ pub enum Outcome {
     Partial { upid: Option<String>, left: Vec<String> },
     /// The task still runs in Proxmox; the next look at the guest decides.
     StillRunning { upid: String },
+    /// The agent is ending and has not found out: the next start does.
+    Interrupted { message: String },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,6 +13,7 @@ use crate::control::Answer;
 use crate::hub::wire::HostReport;
 use crate::hub::wire::report::{Clock, Cloudflared, Host, Problem, ServiceStatus};
 use crate::model::guest::Vmid;
+use crate::model::op::ClockTrust;
 use crate::model::time::Timestamp;
 use crate::pve;
 
@@ -130,6 +131,7 @@ impl Collector {
             self.node_name = node.name;
         }
         let managed = told.as_ref().map(|told| &told.managed);
+        let clock_fault = told.as_ref().is_some_and(|told| told.clock != ClockTrust::Trusted);
         let mut guests = node.guests;
         for guest in &mut guests {
             guest.managed = managed.map(|managed: &BTreeSet<Vmid>| managed.contains(&guest.vmid));
@@ -154,10 +156,10 @@ impl Collector {
             backups: storage.backups,
             restore_tests: Vec::new(),
             pbs_snapshots: storage.pbs_snapshots,
-            audit_tail: Vec::new(),
+            audit_tail: told.as_ref().map(|told| told.audit.clone()).unwrap_or_default(),
             conditions: told.map(|told| told.status.conditions).unwrap_or_default(),
             privileges: node.privileges,
-            clock: Clock { trusted: !agrees.contains(&Some(false)) },
+            clock: Clock { trusted: !clock_fault && !agrees.contains(&Some(false)) },
         }
     }
 }

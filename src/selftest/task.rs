@@ -218,6 +218,7 @@ impl Proof<'_> {
             Outcome::Partial { left, .. } => {
                 Err(failed(format!("volumes are left: {}", left.join(", ")), "remove them by hand"))
             }
+            Outcome::Interrupted { message } => Err(failed(message, "look at the guest")),
             Outcome::StillRunning { upid } => {
                 Err(failed(format!("the task still runs: {upid}"), "wait for it, then look at the guest"))
             }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ResourceState, ResourceStatus};
 use crate::model::hold::Halt;
+use crate::model::op::ClockTrust;
 use crate::model::time::Timestamp;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,7 +91,7 @@ pub struct Situation {
     /// Who stops every change, if anybody does.
     pub halt: Option<Halt>,
     /// `None`: not checked.
-    pub clock_trusted: Option<bool>,
+    pub clock: Option<ClockTrust>,
     /// `Err` says what is wrong; `None`: not checked.
     pub journal: Option<Result<(), String>>,
 }
@@ -128,7 +129,7 @@ pub fn conditions(
         (ConditionType::Degraded, degraded(situation, &tally)),
         (ConditionType::Stalled, stalled(&tally)),
         (ConditionType::Blocked, blocked(situation.halt.as_ref())),
-        (ConditionType::ClockUntrusted, clock(situation.clock_trusted)),
+        (ConditionType::ClockUntrusted, clock(situation.clock.as_ref())),
         (ConditionType::JournalDamaged, journal(situation.journal.as_ref())),
         (ConditionType::StaleManifest, stale(&situation.manifest)),
         (ConditionType::HubUnreachable, hub(&situation.hub)),
@@ -262,10 +263,10 @@ fn blocked(halt: Option<&Halt>) -> Judgement {
     yes(reason, format!("{}; to go on: {}", halt.detail(), halt.remedy()))
 }
 
-fn clock(trusted: Option<bool>) -> Judgement {
-    match trusted {
-        Some(true) => no(ConditionReason::ClockTrusted, ""),
-        Some(false) => yes(ConditionReason::ClockNotTrusted, "the clock is not synchronised, or has jumped"),
+fn clock(trust: Option<&ClockTrust>) -> Judgement {
+    match trust {
+        Some(ClockTrust::Trusted) => no(ConditionReason::ClockTrusted, ""),
+        Some(ClockTrust::Untrusted(why)) => yes(ConditionReason::ClockNotTrusted, why.clone()),
         None => unknown(ConditionReason::NotChecked, ""),
     }
 }

@@ -74,6 +74,7 @@ pub fn last_action(what: String, outcome: &Outcome, at: Timestamp) -> LastAction
         Outcome::Uncertain { upid, .. } => ("uncertain", upid.clone()),
         Outcome::Partial { upid, .. } => ("partial", upid.clone()),
         Outcome::StillRunning { upid } => ("running", Some(upid.clone())),
+        Outcome::Interrupted { .. } => ("interrupted", None),
     };
     LastAction { what, upid, result: result.to_owned(), at }
 }

@@ -14,6 +14,7 @@ use crate::model::desired::{RefusedResource, RefusedState};
 use crate::model::drift::Drift;
 use crate::model::guest::{RunState, Vmid};
 use crate::model::hold::{Halt, Hold, HoldReason};
+use crate::model::op::ClockTrust;
 use crate::model::outcome::{Failure, Outcome, Recourse};
 use crate::model::time::Timestamp;
 
@@ -144,7 +145,7 @@ fn quiet() -> Situation {
         proxmox: Reach::Reachable,
         hub: Reach::Reachable,
         halt: None,
-        clock_trusted: Some(true),
+        clock: Some(ClockTrust::Trusted),
         journal: Some(Ok(())),
     }
 }
@@ -231,7 +232,7 @@ fn what_is_not_known_is_unknown_and_not_false() {
     let dark = Situation {
         proxmox: Reach::Unreachable("connection refused".to_owned()),
         hub: Reach::NotYetTried,
-        clock_trusted: None,
+        clock: None,
         journal: None,
         manifest: ManifestState::Unavailable("no answer".to_owned()),
         unseen: true,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::journal::AuditEntry;
 use crate::model::guest::{GuestKind, RunState, Vmid};
 use crate::model::time::Timestamp;
 use crate::status::Condition;
@@ -34,6 +35,8 @@ pub struct HostReport {
     pub backups: Vec<Backup>,
     pub restore_tests: Vec<RestoreTest>,
     pub pbs_snapshots: Vec<PbsSnapshot>,
+    /// The last decisions and outcomes, oldest first, each with the journal's chain at that point: a past that was rewritten or
+    /// shortened does not fit what was reported before.
     pub audit_tail: Vec<AuditEntry>,
     pub conditions: Vec<Condition>,
     pub privileges: Privileges,
@@ -248,17 +251,6 @@ pub struct PbsSnapshot {
     pub verification: Verification,
     pub encrypted: bool,
     pub protected: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AuditEntry {
-    pub seq: u64,
-    pub at: Timestamp,
-    pub what: String,
-    pub subject: String,
-    pub result: String,
-    pub by: String,
-    pub hash: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,63 @@
+//! Control's part in finding out what came of the steps of before: it sends the lanes out, and keeps the doubt that is left.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::{Control, Event};
+use crate::execute::{Open, Settling};
+use crate::lanes::Resolution;
+use crate::model::guest::GuestId;
+use crate::model::outcome::Outcome;
+
+impl Control {
+    /// Has the lanes find out what came of the steps of before. A guest with a job in its lane needs no other for that.
+    pub(super) fn settle(&mut self) {
+        let open: BTreeSet<GuestId> =
+            self.setup.work.journal.open_intents().into_iter().map(|intent| intent.guest).collect();
+        for guest in open {
+            if self.book.is_busy(guest.vmid) || !self.settling.insert(guest) {
+                continue;
+            }
+            let (worker, tell) = (Arc::clone(&self.worker), self.wires.tell.clone());
+            self.lanes.submit_then(
+                guest.vmid,
+                move || worker.settle(guest),
+                move |end| {
+                    tell.send(Event::Settled(guest, Box::new(end))).ok();
+                },
+            );
+        }
+    }
+
+    pub(super) fn settled(&mut self, guest: GuestId, end: Resolution<Settling>) {
+        self.settling.remove(&guest);
+        match end {
+            Resolution::Done(Settling { ended, open }) => {
+                if let Some(Open::Unresolved(why)) = open {
+                    log::warn!("{why}");
+                }
+                let doubt = ended.iter().find_map(|(_, outcome)| match outcome {
+                    Outcome::Uncertain { message, .. } => Some(message),
+                    _ => None,
+                });
+                match doubt {
+                    Some(message) => self.book.doubt(guest.vmid, message),
+                    None if ended.is_empty() => return,
+                    None => self.book.certain(guest.vmid),
+                }
+                self.look();
+            }
+            Resolution::Panicked(message) => {
+                log::error!("finding out what came of the steps of {guest} panicked: {message}");
+            }
+            Resolution::Closed | Resolution::NoThread(_) => {}
+        }
+    }
+
+    /// That a doubt is over must be known after a restart, too.
+    pub(super) fn tell_settled(&mut self) {
+        for (guest, why) in self.book.take_settled() {
+            self.setup.work.journal.settled(guest, why);
+        }
+    }
+}
