@@ -10,6 +10,7 @@ mod file;
 mod fs;
 mod identity;
 mod line;
+mod operations;
 mod reading;
 mod record;
 mod segment;
@@ -25,17 +26,19 @@ pub use self::identity::Identity;
 pub use self::line::{Entry, Kept, MAX_LINE};
 pub use self::reading::Found;
 pub use self::superblock::Superblock;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use self::record::{Ack, Decision, Ended, Floor, Intent, Issued, Record, Reject, Settled, StepEnd, Trust};
-use self::state::{Place, SKEW_S, State};
+use self::operations::Refusals;
+use self::record::{Decision, Ended, Intent, Issued, Record, Settled, StepEnd};
+use self::state::{Place, State};
 use crate::clock;
 use crate::gate::{Approved, Loss};
 use crate::model::guest::GuestId;
-use crate::model::op::{ClockTrust, OpEnd, OpId, OpKind, Rejected, Via};
+use crate::model::op::{OpEnd, OpId, OpKind, Via};
 use crate::model::outcome::Outcome;
 use crate::model::step::Step;
 use crate::model::time::Timestamp;
@@ -50,6 +53,7 @@ pub struct Journal {
 struct Inner {
     state: State,
     next: u64,
+    refusals: Refusals,
 }
 
 /// An intent that has been recorded; not `Clone`, one call each.
@@ -337,92 +341,6 @@ impl Journal {
             let record = Record::Settled(Settled { guest, why: why.to_owned() });
             inner.write_or_say(record, clock::now());
         }
-    }
-
-    pub fn reject(&self, rejected: &Rejected, via: Via, now: Timestamp) {
-        let record = Record::Reject(Reject {
-            code: rejected.code,
-            detail: rejected.detail.clone(),
-            op_id: rejected.op_id.clone(),
-            payload_sha256: rejected.payload_sha256.clone(),
-            via,
-            uncounted: 0,
-        });
-        self.lock().write_or_say(record, now);
-    }
-
-    /// The end of an accepted operation; the first one said stands.
-    pub fn op_ended(&self, op_id: &OpId, end: &OpEnd) -> Result<(), JournalError> {
-        let mut inner = self.lock();
-        let Some(op) = inner.state.op(op_id) else { return Ok(()) };
-        if matches!(op.state, OpState::Ended(_)) {
-            return Ok(());
-        }
-        let record = Record::Ended(Ended { op_id: op_id.clone(), guest: op.guest, end: end.clone() });
-        inner.write(record, clock::now()).map(drop)
-    }
-
-    /// The hub has the outcome of this operation.
-    pub fn acknowledged(&self, op_id: &OpId) {
-        let mut inner = self.lock();
-        if inner.state.op(op_id).is_some_and(|op| !op.acknowledged) {
-            inner.write_or_say(Record::Ack(Ack { op_id: op_id.clone() }), clock::now());
-        }
-    }
-
-    pub fn op(&self, op_id: &OpId) -> Option<OpRecord> {
-        self.lock().state.op(op_id)
-    }
-
-    /// Operations that ended and of whose end the hub has not heard.
-    pub fn ops_unacknowledged(&self) -> Vec<OpRecord> {
-        self.lock().state.ops(|op| !op.acknowledged && matches!(op.state, OpState::Ended(_)))
-    }
-
-    /// Operations that have not ended.
-    pub fn ops_open(&self) -> Vec<OpRecord> {
-        self.lock().state.ops(|op| !matches!(op.state, OpState::Ended(_)))
-    }
-
-    /// How many destructive steps began since then; the last 25 hours are known.
-    pub fn destructive_since(&self, since: Timestamp) -> usize {
-        self.lock().state.destructive_since(since)
-    }
-
-    /// Operations issued before this are not accepted.
-    pub fn floor(&self) -> Timestamp {
-        self.lock().state.floor()
-    }
-
-    /// Never lowers it.
-    pub fn raise_floor(&self, iat: Timestamp, why: &FloorWhy) -> Result<(), JournalError> {
-        let (why, damage_seen) = match why {
-            FloorWhy::Fresh => ("a new journal".to_owned(), false),
-            FloorWhy::Damaged => ("the journal was damaged".to_owned(), false),
-            FloorWhy::Signed(op_id) => (format!("op {op_id}"), true),
-        };
-        self.lock().write(Record::Floor(Floor { iat, why, damage_seen }), clock::now()).map(drop)
-    }
-
-    /// The version of the keyring that was last in force.
-    pub fn trust_version(&self) -> Option<u64> {
-        self.lock().state.trust_version()
-    }
-
-    /// Never lowers it.
-    pub fn keep_trust_version(&self, version: u64) -> Result<(), JournalError> {
-        self.lock().write(Record::Trust(Trust { version }), clock::now()).map(drop)
-    }
-
-    /// Whether the wall clock can be believed, by what it was before and by what it can be at all.
-    pub fn clock(&self, now: Timestamp) -> ClockTrust {
-        let high = self.lock().state.clock_hw();
-        if now.unix().saturating_add(SKEW_S) < high.unix() {
-            return ClockTrust::Untrusted(format!(
-                "the clock says {now}, but it was {high} already: set it right (timedatectl), or see which of the two was wrong"
-            ));
-        }
-        ClockTrust::Trusted
     }
 
     /// The last entries of the history, oldest first.

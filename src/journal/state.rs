@@ -13,6 +13,7 @@ use super::record::{
     StepEnd, StepResult, Trust,
 };
 use super::{AuditEntry, Doubt, OpRecord, OpState, OpenIntent};
+use crate::authz::SKEW_S;
 use crate::model::guest::GuestId;
 use crate::model::op::{OpEnd, OpId};
 use crate::model::time::Timestamp;
@@ -27,16 +28,13 @@ const UPIDS: usize = 200;
 const DESTRUCTIVE_S: u64 = 25 * 3600;
 
 /// Replay records at most; then new operations are refused.
-pub(super) const MOST_OPS: usize = 2_000;
+const MOST_OPS: usize = 2_000;
 
 /// Operations that have not ended, at most: they are kept with their envelopes.
-pub(super) const MOST_OPEN: usize = 32;
+const MOST_OPEN: usize = 32;
 
 /// The number of no intent: the first line of a log is its header.
 const NO_INTENT: u64 = 0;
-
-/// How far a clock may be off, in seconds.
-pub(super) const SKEW_S: u64 = 300;
 
 /// Where in the log a record stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
