@@ -5,6 +5,7 @@ mod daemon;
 mod exit;
 mod help;
 mod indent;
+mod journal;
 mod line;
 mod log_queue;
 mod logging;
@@ -33,6 +34,7 @@ use crate::pve::PveError;
 
 use self::config::ConfigCommand;
 pub use self::exit::Exit;
+use self::journal::JournalCommand;
 use self::line::{Given, Line, Stop};
 use self::pin::PinArguments;
 use self::plan::PlanArguments;
@@ -62,6 +64,7 @@ enum Command {
     Report(ReportArguments),
     Selftest(SelftestArguments),
     Config(ConfigCommand),
+    Journal(JournalCommand),
     Pin(PinArguments),
     Version,
 }
@@ -83,6 +86,7 @@ impl Command {
             "plan" => PlanArguments::parse(line).map(Self::Plan),
             "report" => ReportArguments::parse(line).map(Self::Report),
             "selftest" => SelftestArguments::parse(line).map(Self::Selftest),
+            "journal" => JournalCommand::parse(line).map(Self::Journal),
             "config" => ConfigCommand::parse(line).map(Self::Config),
             "pin" => PinArguments::parse(line).map(Self::Pin),
             "version" => line.end(&version::PAGE).map(|()| Self::Version),
@@ -230,6 +234,7 @@ fn run_command(global: &Global, command: &Command, output: &mut Output) -> Resul
         Command::Plan(arguments) => plan::run(global, arguments, output),
         Command::Report(arguments) => report::run(global, arguments, output),
         Command::Selftest(arguments) => selftest::run(global, arguments, output),
+        Command::Journal(command) => journal::run(global, command, output),
         Command::Config(command) => config::run(global, command, output),
         Command::Pin(arguments) => pin::run(arguments, output),
         Command::Version => Ok(version::run(output)),

@@ -13,19 +13,23 @@ mod line;
 mod operations;
 mod reading;
 mod record;
+mod salvage;
 mod segment;
 mod state;
 mod superblock;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 pub use self::error::LogError;
-pub use self::file::{Limits, Log, Opened, Sealed};
+pub use self::file::{FOLDER, Limits, Log, Opened, Sealed};
 pub use self::fs::{Disk, Facts, Fs, Mode, refuse_unfit_file_system};
 pub use self::identity::Identity;
 pub use self::line::{Entry, Kept, MAX_LINE};
 pub use self::reading::Found;
+pub use self::salvage::{SALVAGED, Salvage, Salvaged, salvage};
 pub use self::superblock::Superblock;
+pub use self::verify::{Look, Verdict, verify};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -2,11 +2,11 @@
 
 use super::line::{Given, Line, Stop};
 use super::page::{Page, repeated};
-use super::{config, daemon, pin, plan, report, selftest, version};
+use super::{config, daemon, journal, pin, plan, report, selftest, version};
 
 pub(super) static PROGRAM: Page = Page {
     name: "",
-    commands: &["daemon", "plan", "report", "selftest", "config", "pin", "version", "help"],
+    commands: &["daemon", "plan", "report", "selftest", "journal", "config", "pin", "version", "help"],
     options: &["--version", "--selftest[=task|=hub]"],
     text: "\
 felhom-agent keeps a Proxmox VE node as it should be.
@@ -18,6 +18,7 @@ Commands:
   plan      prints what the daemon would do, and why; changes nothing
   report    collects the host report and prints it
   selftest  checks reach, TLS, token, privileges, clock, storage and hub
+  journal   shows what was done, and whether that can be believed
   config    checks or shows the configuration
   pin       prints the SHA-256 of a certificate, for pin_sha256
   version   prints the version
@@ -48,7 +49,7 @@ Example: felhom-agent help selftest task
 ",
 };
 
-pub(super) static PAGES: [&Page; 13] = [
+pub(super) static PAGES: [&Page; 17] = [
     &PROGRAM,
     &daemon::PAGE,
     &plan::PAGE,
@@ -56,6 +57,10 @@ pub(super) static PAGES: [&Page; 13] = [
     &selftest::PAGE,
     &selftest::TASK,
     &selftest::HUB,
+    &journal::PAGE,
+    &journal::VERIFY,
+    &journal::SHOW,
+    &journal::SALVAGE,
     &config::PAGE,
     &config::CHECK,
     &config::SHOW,

@@ -45,6 +45,11 @@ impl Output {
         }
     }
 
+    /// Whether nobody takes what is printed, so that a command that would go on need not.
+    pub(super) fn is_gone(&self) -> bool {
+        self.closed || self.failed
+    }
+
     /// Says on standard error what went wrong; as an error to journald, if that is who reads. That this too may be closed
     /// cannot be said anywhere.
     pub(super) fn complain(&mut self, text: &str) {

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStringExt;
 
 use super::config::ConfigCommand;
 use super::help::PAGES;
+use super::journal::{JournalCommand, ShowArguments};
 use super::line::Stop;
 use super::page::{GLOBAL, Page, named};
 use super::pin::PinArguments;
@@ -13,6 +14,7 @@ use super::report::ReportArguments;
 use super::selftest::{SelftestArguments, SelftestCommand};
 use super::{Command, Global, parsed};
 use crate::model::guest::Vmid;
+use crate::model::op::OpId;
 
 fn read(line: &str) -> Result<(Global, Command), Stop> {
     parsed(line.split_whitespace().map(OsString::from).collect())
@@ -54,6 +56,26 @@ fn each_command_is_read_with_its_arguments() {
         ("--selftest=hub --config /x", selftest(false, Some(SelftestCommand::Hub))),
         ("config check", Command::Config(ConfigCommand::Check)),
         ("config show --json", Command::Config(ConfigCommand::Show { json: true })),
+        ("journal verify", Command::Journal(JournalCommand::Verify { state_dir: None, json: false })),
+        (
+            "journal verify --json --state-dir /s",
+            Command::Journal(JournalCommand::Verify { state_dir: Some("/s".into()), json: true }),
+        ),
+        ("journal show", Command::Journal(JournalCommand::Show(ShowArguments::default()))),
+        (
+            "journal show --guest 101 --op 01890000-0000-7000-8000-000000000000 --follow --json",
+            Command::Journal(JournalCommand::Show(ShowArguments {
+                guest: Some(Vmid::new(101).unwrap()),
+                op: Some(OpId::parse("01890000-0000-7000-8000-000000000000").unwrap()),
+                follow: true,
+                json: true,
+                ..ShowArguments::default()
+            })),
+        ),
+        (
+            "journal salvage --state-dir=/s",
+            Command::Journal(JournalCommand::Salvage { state_dir: Some("/s".into()) }),
+        ),
         ("pin", Command::Pin(PinArguments { place: None })),
         ("pin -- -x", Command::Pin(PinArguments { place: Some("-x".to_owned()) })),
         ("version", Command::Version),
@@ -90,6 +112,11 @@ fn what_is_wrong_is_named_with_what_is_right_and_where_to_read() {
         ("plan extra", &["unexpected argument \"extra\"", "see felhom-agent plan --help"]),
         ("daemon extra", &["\"extra\"", "see felhom-agent daemon --help"]),
         ("pin one two", &["\"two\""]),
+        ("journal", &["verify, show or salvage", "see felhom-agent journal --help"]),
+        ("journal salvage --json", &["\"--json\"", "see felhom-agent journal salvage --help"]),
+        ("journal show --guest 99", &["--guest \"99\"", "100 to 999999999"]),
+        ("journal show --op x", &["--op \"x\"", "a UUID, version 7"]),
+        ("journal verify --state-dir", &["a value is missing: --state-dir DIR"]),
         ("config", &["check or show", "see felhom-agent config --help"]),
         ("config chekc", &["did you mean check?"]),
         ("config check --json", &["\"--json\"", "see felhom-agent config check --help"]),
@@ -134,6 +161,9 @@ fn a_secret_in_the_wrong_place_is_not_repeated() {
         "--selftest=SECRET",
         "selftest SECRET",
         "selftest task --vmid SECRET",
+        "journal show --guest SECRET",
+        "journal show --op SECRET",
+        "journal SECRET",
         "selftest task --vmid 101 SECRET",
     ] {
         let message = refusal(&line.replace("SECRET", secret));

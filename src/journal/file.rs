@@ -21,6 +21,8 @@ use super::reading::{self, Found, NEW, POISONED, Reading};
 use super::segment::{self, Header, Origin};
 use super::superblock::{self, Superblock};
 
+/// The folder in the state directory.
+pub const FOLDER: &str = "journal";
 const RESERVE: &str = "reserve";
 /// The clock's high-water mark alone is not worth a write more often than this.
 const CLOCK_EVERY_S: u64 = 60;
@@ -159,13 +161,11 @@ impl<F: Fs> Log<F> {
         for name in &reading.unfinished {
             self.remove(&self.folder.join(name))?;
         }
+        if reading.origin == Origin::Salvage && !reading.outdated.is_empty() {
+            return self.put_aside(&reading.outdated);
+        }
         for number in &reading.outdated {
-            let path = self.path(*number);
-            if reading.origin == Origin::Salvage {
-                self.rename(&path, &self.folder.join(damaged(*number)))?;
-            } else {
-                self.remove(&path)?;
-            }
+            self.remove(&self.path(*number))?;
         }
         Ok(())
     }
@@ -347,6 +347,16 @@ impl<F: Fs> Log<F> {
         self.link = line.link.clone();
         self.length = self.length.saturating_add(length(&line.text));
         Ok(())
+    }
+
+    /// Puts segments beside the journal that are no part of it any more.
+    pub(super) fn put_aside(&self, numbers: &[u64]) -> Result<(), LogError> {
+        for number in numbers {
+            self.rename(&self.path(*number), &self.folder.join(damaged(*number)))?;
+        }
+        self.fs
+            .sync_folder(&self.folder)
+            .map_err(|source| LogError::of("sync the journal's folder", &self.folder, source))
     }
 
     /// Begins the next segment with these records; durable when this returns.
