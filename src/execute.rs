@@ -5,6 +5,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod effect;
+mod loss;
 mod search;
 mod settle;
 mod verdict;
@@ -21,7 +22,7 @@ use crate::journal::{Journal, JournalError, Recorded};
 use crate::model::outcome::{Failure, Outcome, Recourse};
 use crate::model::step::Step;
 use crate::model::time::Timestamp;
-use crate::pve::{Client, PveError, Submitted, TaskEnd, Upid};
+use crate::pve::{BackupOrder, Client, PveError, Submitted, TaskEnd, Upid};
 
 /// Pauses between looks at what should be there already: Proxmox's own views lag a little.
 const SETTLES_MS: [u64; 3] = [0, 250, 1_000];
@@ -125,14 +126,23 @@ impl<'a> Executor<'a> {
                 self.client.delete_snapshot(intent, *guest, name).map(Submitted::Task)
             }
             Step::Stop { guest } => self.client.stop(intent, *guest).map(Submitted::Task),
-            Step::Backup { .. }
-            | Step::Resize { .. }
-            | Step::Destroy { .. }
-            | Step::Rollback { .. }
-            | Step::RestoreOver { .. }
-            | Step::DeleteBackup { .. } => {
-                Err(PveError::Setup(format!("{}: not carried out yet", intent.step())))
+            Step::Backup { guest, storage, prune } => {
+                let order = BackupOrder::of(guest.vmid, storage, *prune);
+                self.client.vzdump(intent, &order).map(Submitted::Task)
             }
+            Step::Resize { guest, key, from: _, to, digest } => {
+                self.client.resize(intent, *guest, key, &to.to_string(), digest)
+            }
+            Step::Destroy { guest, purge } => {
+                self.client.destroy(intent, *guest, *purge).map(Submitted::Task)
+            }
+            Step::Rollback { guest, snapshot, start } => {
+                self.client.rollback(intent, *guest, snapshot, *start).map(Submitted::Task)
+            }
+            Step::RestoreOver { guest, volid, storage } => {
+                self.client.restore_over(intent, *guest, volid, storage).map(Submitted::Task)
+            }
+            Step::DeleteBackup { guest, volid } => self.client.delete_backup(intent, *guest, volid),
         }
     }
 
@@ -178,8 +188,8 @@ impl<'a> Executor<'a> {
             if self.pause(*pause_ms) == Paused::Stopping && *pause_ms > 0 {
                 return interrupted(sent.step);
             }
-            effect = effect::of(self.client, sent.step, sent.volumes);
-            if effect == Effect::There {
+            effect = effect::of(self.client, sent);
+            if effect.is_final() {
                 break;
             }
         }

@@ -1,15 +1,18 @@
 //! The reversibility gate: which steps may run without the owner's consent.
 //! Pure. The only maker of [`Approved`], and the executor takes nothing else. The question is what would be lost and
 //! whose it is, not which verb is used; what is not known counts as the worse answer.
-//! Invariant: a step that cannot be undone does not pass. (Signed operations, which can name a loss, are to come.)
+//! Invariant: a step that cannot be undone passes only with an operation whose kind, guest, parameters and state equal it.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+use crate::authz::VerifiedOp;
+use crate::consent::{self, Guards};
 use crate::model::guest::{GuestId, GuestKind};
 use crate::model::hold::{Hold, HoldReason};
+use crate::model::image::GuestImage;
 use crate::model::observed::{GuestConfig, GuestObservation, PendingChange, Reading};
-use crate::model::op::OpId;
+use crate::model::op::{OpId, Rejected};
 use crate::model::step::{ConfigChange, Step};
-use crate::model::volume::{first_part, holds_volume, is_removable};
+use crate::model::volume::{first_part, holds_volume, is_removable, volid};
 
 /// A step that may run. Made only here.
 #[derive(Debug)]
@@ -50,6 +53,8 @@ impl Approved {
 pub struct Facts {
     pub pending: PendingVolumes,
     pub snapshot: SnapshotProvenance,
+    /// The guest's volumes in words, `mp0 (store:101/vm-101-disk-1.raw, 8G)`; `None` where they could not be read.
+    pub volumes: Option<Vec<String>>,
 }
 
 /// What a start, or any write, would do to volumes because it was left pending: Proxmox applies all that is pending
@@ -78,7 +83,7 @@ impl Facts {
             Reading::Known(config) => PendingVolumes::Known(volumes_lost_when_pending_is_applied(config)),
             Reading::Unknown(_) => PendingVolumes::Unknown,
         };
-        Self { pending, snapshot: SnapshotProvenance::Unknown }
+        Self { pending, snapshot: SnapshotProvenance::Unknown, volumes: seen.config.known().map(volumes) }
     }
 }
 
@@ -109,6 +114,25 @@ pub fn judge(step: Step, facts: &Facts) -> Result<Approved, Box<Loss>> {
     }
 }
 
+/// Lets a step through that its owner signed for: the one that the operation orders, of the guest it names, in the incarnation
+/// and the state it was drafted for, and in a world in which it may be done. Otherwise the first check that failed.
+pub fn judge_consented(
+    step: Step,
+    op: &VerifiedOp,
+    image: &GuestImage,
+    guards: &Guards,
+) -> Result<Approved, Rejected> {
+    let waived = op.evidence_waived_by_two();
+    match consent::permits(&step, op.op(), waived, image, guards) {
+        Ok(volumes) => Ok(Approved { step, op_id: Some(op.op().op_id.clone()), destructive: true, volumes }),
+        Err(rejected) => Err(Rejected {
+            op_id: Some(op.op().op_id.clone()),
+            payload_sha256: Some(op.payload_sha256().to_owned()),
+            ..rejected
+        }),
+    }
+}
+
 /// What is lost and what to do instead; `None` if the step can be undone.
 fn refusal(step: &Step, facts: &Facts) -> Option<(String, String)> {
     match step {
@@ -128,13 +152,13 @@ fn refusal(step: &Step, facts: &Facts) -> Option<(String, String)> {
                 "older backups, which Proxmox would remove",
                 format!(
                     "remove old backups of {guest} one by one: {}",
-                    draft(*guest, "delete-backup", " --volid VOLID")
+                    draft(*guest, "backup-delete", " --volid VOLID")
                 ),
             )
         }),
         Step::Resize { guest, key, from, to, digest: _ } => shrinks(*guest, key, *from, *to),
         Step::Destroy { guest, purge: _ } => {
-            Some(loss("the guest with all its volumes and snapshots", draft(*guest, "destroy", "")))
+            Some((destroyed(facts.volumes.as_deref()), draft(*guest, "destroy", "")))
         }
         Step::Rollback { guest, snapshot, start: _ } => Some(loss(
             &format!("all that came after snapshot {snapshot}"),
@@ -146,13 +170,31 @@ fn refusal(step: &Step, facts: &Facts) -> Option<(String, String)> {
         )),
         Step::DeleteBackup { guest, volid } => Some(loss(
             &format!("backup {volid}"),
-            draft(*guest, "delete-backup", &format!(" --volid {volid}")),
+            draft(*guest, "backup-delete", &format!(" --volid {volid}")),
         )),
     }
 }
 
 fn loss(what: &str, remedy: String) -> (String, String) {
     (what.to_owned(), remedy)
+}
+
+fn destroyed(volumes: Option<&[String]>) -> String {
+    match volumes {
+        Some([]) => "the guest with its snapshots; it names no volume".to_owned(),
+        Some(volumes) => format!("the guest with its snapshots and its volumes {}", volumes.join(", ")),
+        None => "the guest with its snapshots and its volumes, which could not be read".to_owned(),
+    }
+}
+
+fn volumes(config: &GuestConfig) -> Vec<String> {
+    let held = config.current.iter().filter(|(key, _)| holds_volume(key));
+    held.filter_map(|(key, value)| {
+        let volid = volid(value)?;
+        let size = value.split(',').find_map(|part| part.strip_prefix("size="));
+        Some(format!("{key} ({volid}, {})", size.unwrap_or("size not told")))
+    })
+    .collect()
 }
 
 /// The line that begins the way to consent.
@@ -193,6 +235,11 @@ pub fn is_reversible_key(kind: GuestKind, key: &str) -> bool {
     reversible_keys(kind).contains(&key)
 }
 
+/// Whether the old values of all that it writes can simply be written back.
+pub fn is_reversible(guest: GuestId, change: &ConfigChange) -> bool {
+    change.set.keys().chain(&change.delete).all(|key| is_reversible_key(guest.kind, key))
+}
+
 fn irreversible_keys(guest: GuestId, change: &ConfigChange) -> Option<(String, String)> {
     if change.digest.is_empty() {
         return Some((
@@ -207,9 +254,13 @@ fn irreversible_keys(guest: GuestId, change: &ConfigChange) -> Option<(String, S
     if other.is_empty() {
         return None;
     }
+    let lines = other.iter().map(|key| match change.set.get(*key) {
+        Some(value) => format!(" --set {key}={value}"),
+        None => format!(" --delete {key}"),
+    });
     Some((
         format!("{} may free or detach something that cannot be brought back", other.join(", ")),
-        format!("change {} of {guest} by hand", other.join(", ")),
+        draft(guest, "config", &lines.collect::<String>()),
     ))
 }
 
@@ -251,7 +302,7 @@ fn foreign_snapshot(guest: GuestId, name: &str, provenance: &SnapshotProvenance)
         }
         SnapshotProvenance::OursThisRun { guest: _, name: _ } | SnapshotProvenance::Unknown => Some((
             format!("the state that snapshot {name} keeps; this run of the agent did not make it"),
-            format!("delete snapshot {name} of {guest} by hand if nobody needs it"),
+            draft(guest, "snapshot-delete", &format!(" --snapshot {name}")),
         )),
     }
 }

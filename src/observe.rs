@@ -7,6 +7,7 @@ mod backups;
 mod image;
 
 pub use self::backups::{named_backups, newest_backup};
+pub(crate) use self::image::elsewhere;
 pub use self::image::image;
 
 use crate::model::guest::{GuestId, GuestKind, Vmid};

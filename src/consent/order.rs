@@ -27,7 +27,10 @@ pub fn steps_of(op: &Operation, image: &GuestImage) -> Result<Vec<Step>, Rejecte
             in_use(key)?;
             config(image, [].into(), [key.clone()].into())
         }
-        Action::ConfigDestructive { set, delete } => config(image, set.clone(), delete.clone()),
+        Action::ConfigDestructive { set, delete } => {
+            named_keys(set.keys().chain(delete))?;
+            config(image, set.clone(), delete.clone())
+        }
         Action::GuestUnlock { .. }
         | Action::ResourceDelete { .. }
         | Action::JobShell { .. }
@@ -76,6 +79,35 @@ fn config(
 ) -> Step {
     let change = ConfigChange { set, delete, digest: image.config.digest.clone() };
     Step::SetConfig { guest: image.guest, change }
+}
+
+/// Parameters of the call that are no keys of a configuration, and the lock, which once set no token can take away.
+const NO_KEYS: [&str; 10] = [
+    "node",
+    "vmid",
+    "digest",
+    "delete",
+    "revert",
+    "force",
+    "skiplock",
+    "background_delay",
+    "import-working-storage",
+    "lock",
+];
+
+fn named_keys<'a>(mut keys: impl Iterator<Item = &'a String>) -> Result<(), Rejected> {
+    let is_key = |key: &str| {
+        !NO_KEYS.contains(&key)
+            && !key.is_empty()
+            && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    match keys.find(|key| !is_key(key)) {
+        Some(key) => {
+            let detail = format!("{key:?} is not a key of a configuration that an operation may write");
+            Err(Rejected::new(RejectCode::BindParams, detail))
+        }
+        None => Ok(()),
+    }
 }
 
 /// A volume in use is detached first, by an operation of its own.

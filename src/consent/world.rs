@@ -21,7 +21,7 @@ pub(super) fn check(
     guards: &Guards,
 ) -> Result<(), Rejected> {
     same_incarnation(op, image)?;
-    same_state(op, image)?;
+    same_state(op, image, guards)?;
     order::names_what_is_there(op, image)?;
     not_locked(image)?;
     not_protected(op, image, guards)?;
@@ -60,9 +60,10 @@ fn same_incarnation(op: &Operation, image: &GuestImage) -> Result<(), Rejected> 
     }
 }
 
-fn same_state(op: &Operation, image: &GuestImage) -> Result<(), Rejected> {
+fn same_state(op: &Operation, image: &GuestImage, guards: &Guards) -> Result<(), Rejected> {
     let found = normal::state_sha256(image);
-    if op.state_sha256.as_deref() == Some(found.as_str()) {
+    let signed = op.state_sha256.as_deref();
+    if signed == Some(found.as_str()) || signed == without_what_has_a_name(op, image, guards).as_deref() {
         return Ok(());
     }
     let detail = format!(
@@ -72,6 +73,20 @@ fn same_state(op: &Operation, image: &GuestImage) -> Result<(), Rejected> {
         op.state_sha256.as_deref().unwrap_or("none")
     );
     Err(Rejected::new(RejectCode::StateChanged, detail))
+}
+
+/// The state but for what is refused under a name of its own further down: a guest that has come under HA since the draft, or
+/// under protection. `None` where neither is so.
+fn without_what_has_a_name(op: &Operation, image: &GuestImage, guards: &Guards) -> Option<String> {
+    let mut other = image.clone();
+    if not_in_ha(image).is_err() {
+        other.ha = HaState::NotManaged;
+    }
+    if not_protected(op, image, guards).is_err() {
+        other.config.current.remove("protection");
+        other.config.pending.remove("protection");
+    }
+    (other != *image).then(|| normal::state_sha256(&other))
 }
 
 fn not_locked(image: &GuestImage) -> Result<(), Rejected> {
@@ -175,10 +190,13 @@ fn evidence(op: &Operation, waived: bool, image: &GuestImage, guards: &Guards) -
     match &op.evidence {
         Some(evidence) => backup_holds(evidence, &data_keys(op, image), image, guards),
         None if waived => Ok(()),
-        None => missing(format!(
-            "{} may hold data that exist nowhere else, and no backup is named; two signers of two roles can do without",
-            image.guest
-        )),
+        None => {
+            let detail = format!(
+                "{} may hold data that exist nowhere else, and no backup is named: that takes two signers of two roles",
+                image.guest
+            );
+            Err(Rejected::new(RejectCode::Threshold, detail))
+        }
     }
 }
 

@@ -1,20 +1,30 @@
 //! Whether a guest is now as a step wanted it: read again, compared in normal form.
 
 use super::verdict::Effect;
+use super::{Sent, loss};
+use crate::gate;
 use crate::model::guest::{GuestId, RunState};
 use crate::model::observed::GuestConfig;
 use crate::model::step::{ConfigChange, Step};
+use crate::model::time::Timestamp;
+use crate::model::volume;
 use crate::normalize::tags::TagCase;
 use crate::normalize::{self, Context};
-use crate::pve::Client;
+use crate::pve::{Client, ContentKind, Volume};
 
-/// `volumes` are those that the step takes away.
-pub(super) fn of(client: &Client, step: &Step, _volumes: &[String]) -> Effect {
-    match step {
-        Step::SetConfig { guest, change } => match client.pending(*guest) {
-            Ok(config) => written(*guest, change, &config),
-            Err(error) => Effect::Unseen(error.to_string()),
-        },
+pub(super) fn of(client: &Client, sent: Sent<'_>) -> Effect {
+    match sent.step {
+        Step::SetConfig { guest, change } => {
+            let effect = match client.pending(*guest) {
+                Ok(config) => written(*guest, change, &config),
+                Err(error) => Effect::Unseen(error.to_string()),
+            };
+            if gate::is_reversible(*guest, change) {
+                effect
+            } else {
+                loss::freed(client, *guest, sent.volumes, effect)
+            }
+        }
         Step::Start { guest } => run_state(client, *guest, RunState::Running),
         Step::Shutdown { guest, timeout_s: _ } => run_state(client, *guest, RunState::Stopped),
         Step::Snapshot { guest, name } => match snapshot_exists(client, *guest, name) {
@@ -28,12 +38,12 @@ pub(super) fn of(client: &Client, step: &Step, _volumes: &[String]) -> Effect {
             Err(why) => Effect::Unseen(why),
         },
         Step::Stop { guest } => run_state(client, *guest, RunState::Stopped),
-        Step::Backup { .. }
-        | Step::Resize { .. }
-        | Step::Destroy { .. }
-        | Step::Rollback { .. }
-        | Step::RestoreOver { .. }
-        | Step::DeleteBackup { .. } => Effect::Unseen("not looked".to_owned()),
+        Step::Backup { guest, storage, prune: _ } => backed_up(client, *guest, storage, sent.began),
+        Step::Resize { guest, key, from: _, to, digest: _ } => resized(client, *guest, key, *to),
+        Step::Destroy { guest, purge: _ } => loss::destroyed(client, *guest, sent.volumes),
+        Step::Rollback { guest, snapshot, start } => loss::rolled_back(client, *guest, snapshot, *start),
+        Step::RestoreOver { guest, volid: _, storage: _ } => loss::restored(client, *guest),
+        Step::DeleteBackup { guest: _, volid } => loss::backup_deleted(client, volid),
     }
 }
 
@@ -51,6 +61,34 @@ fn run_state(client: &Client, guest: GuestId, wanted: RunState) -> Effect {
 fn snapshot_exists(client: &Client, guest: GuestId, name: &str) -> Result<bool, String> {
     let snapshots = client.snapshots(guest).map_err(|error| error.to_string())?;
     Ok(snapshots.iter().any(|snapshot| snapshot.name == name))
+}
+
+/// A storage's clock may be this much behind ours, in seconds.
+const BEHIND_S: u64 = 5;
+
+fn backed_up(client: &Client, guest: GuestId, storage: &str, began: Timestamp) -> Effect {
+    let since = began.unix().saturating_sub(BEHIND_S);
+    let is_new = |row: &Volume| row.ctime >= Some(since) && row.size > Some(0);
+    match client.content(storage, Some(ContentKind::Backup), Some(guest.vmid)) {
+        Ok(rows) if rows.iter().any(is_new) => Effect::There,
+        Ok(_) => Effect::NotThere(format!("storage {storage} has no backup of {guest} that is new")),
+        Err(error) => Effect::Unseen(error.to_string()),
+    }
+}
+
+fn resized(client: &Client, guest: GuestId, key: &str, to: u64) -> Effect {
+    let config = match client.pending(guest) {
+        Ok(config) => config,
+        Err(error) => return Effect::Unseen(error.to_string()),
+    };
+    let Some(value) = config.current.get(key) else {
+        return Effect::NotThere(format!("there is no {key}"));
+    };
+    match volume::size(value) {
+        Some(size) if size >= to => Effect::There,
+        Some(size) => Effect::NotThere(format!("{key} has {size} bytes")),
+        None => Effect::Unseen(format!("the size of {key} is not told")),
+    }
 }
 
 /// Every key of the change, as the next start will see it.
@@ -74,8 +112,21 @@ fn same(guest: GuestId, key: &str, written: Option<&str>, read: Option<&str>) ->
     let context = Context { guest, tag_case: TagCase::Lowered };
     match normalize::rows(guest.kind).iter().find(|row| row.key == key) {
         Some(row) => row.read(written, context) == row.read(read, context),
-        None => written == read,
+        None => same_text(written, read),
     }
+}
+
+/// Proxmox sorts the parts of a value, adds some, and puts the volume that it made where `storage:size` was asked for.
+fn same_text(written: Option<&str>, read: Option<&str>) -> bool {
+    let (Some(written), Some(read)) = (written, read) else { return written == read };
+    let parts: Vec<&str> = read.split(',').collect();
+    let stands = |part: &str| parts.contains(&part) || is_made(part, volume::first_part(read));
+    written == read || (!written.is_empty() && written.split(',').all(stands))
+}
+
+fn is_made(part: &str, read: &str) -> bool {
+    let Some((storage, size)) = volume::first_part(part).split_once(':') else { return false };
+    size.parse::<f64>().is_ok() && volume::storage(read) == storage && read != storage
 }
 
 #[cfg(test)]

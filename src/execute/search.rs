@@ -57,7 +57,7 @@ impl Executor<'_> {
                 log::warn!("{}: the answer was lost ({message}); adopting its task {upid}", sent.step);
                 return self.adopt(sent, &upid);
             }
-            effect = effect::of(self.client, sent.step, sent.volumes);
+            effect = effect::of(self.client, sent);
             if effect == Effect::There {
                 break;
             }

@@ -110,7 +110,7 @@ impl Executor<'_> {
                 log::warn!("{}: begun before; adopting its task {upid}", sent.step);
                 return Ok(self.adopt(sent, &upid));
             }
-            let effect = effect::of(self.client, sent.step, sent.volumes);
+            let effect = effect::of(self.client, sent);
             if effect == Effect::There {
                 return Ok(Outcome::Done { upid: None });
             }
@@ -129,7 +129,22 @@ impl Executor<'_> {
                 }
                 (_, Effect::NotThere(found)) if is_over => return Ok(not_sent(&found)),
                 (_, Effect::Unseen(why)) if is_over => return Ok(unseen(sent, &why)),
-                (_, Effect::There | Effect::NotThere(_) | Effect::Unseen(_)) => {}
+                (_, Effect::Left(left)) if is_over => return Ok(Outcome::Partial { upid: None, left }),
+                (_, Effect::Untouched(found)) if is_over => return Ok(not_sent(&found)),
+                (_, Effect::Doubt(why)) if is_over => return Ok(unseen(sent, &why)),
+                (_, Effect::Whole) if is_over => {
+                    return Ok(unseen(sent, "it is whole, and nothing in it shows whether it was done"));
+                }
+                (
+                    _,
+                    Effect::There
+                    | Effect::NotThere(_)
+                    | Effect::Unseen(_)
+                    | Effect::Left(_)
+                    | Effect::Untouched(_)
+                    | Effect::Doubt(_)
+                    | Effect::Whole,
+                ) => {}
             }
             if self.pause(PAUSE_MS) == Paused::Stopping {
                 return Ok(interrupted(sent.step));

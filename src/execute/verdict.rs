@@ -43,6 +43,26 @@ pub(super) enum Effect {
     NotThere(String),
     /// It could not be read, and why.
     Unseen(String),
+    /// Of what cannot be undone: the guest is gone, or the write is there, and these volumes are not gone.
+    Left(Vec<String>),
+    /// Of what cannot be undone: nothing of it was done.
+    Untouched(String),
+    /// Of what cannot be undone: half done, or not to be seen.
+    Doubt(String),
+    /// Of what leaves no trace in the guest: nothing is half done.
+    Whole,
+}
+
+impl Effect {
+    /// Looking again would show the same.
+    pub(super) fn is_final(&self) -> bool {
+        match self {
+            Self::There | Self::Whole => true,
+            Self::NotThere(_) | Self::Unseen(_) | Self::Left(_) | Self::Untouched(_) | Self::Doubt(_) => {
+                false
+            }
+        }
+    }
 }
 
 pub(super) fn verdict(word: Word, effect: Effect) -> Outcome {
@@ -53,6 +73,16 @@ pub(super) fn verdict(word: Word, effect: Effect) -> Outcome {
         (Word::Refused(failure), Effect::There) => done_although(failure.upid, failure.message),
         (Word::Unknown { upid, message }, Effect::There) => done_although(Some(upid), message),
         (Word::Lost { message, .. }, Effect::There) => done_although(None, message),
+
+        (word, Effect::Left(left)) => left_behind(word, left),
+        // Proxmox refused, and nothing was done: the one certain failure of what cannot be undone.
+        (Word::Refused(failure), Effect::Untouched(_) | Effect::Whole) => Outcome::Failed(failure),
+        (Word::Done { upid }, Effect::Whole) => Outcome::Done { upid },
+        (Word::Warned { upid, lines }, Effect::Whole) => Outcome::Warned { upid, lines },
+        (word, Effect::Untouched(found) | Effect::Doubt(found)) => doubt(word, &found),
+        (word @ (Word::Unknown { .. } | Word::Lost { .. }), Effect::Whole) => {
+            doubt(word, "the guest is whole, and nothing in it shows whether it was done")
+        }
 
         (Word::Done { upid }, Effect::NotThere(found)) => no_effect(upid, "Proxmox says it is done", &found),
         (Word::Warned { upid, lines }, Effect::NotThere(found)) => {
@@ -96,6 +126,33 @@ fn done_although(upid: Option<String>, message: String) -> Outcome {
         None => {
             log::warn!("it is as wanted, although Proxmox said: {message}");
             Outcome::Done { upid: None }
+        }
+    }
+}
+
+/// Proxmox takes the volumes away first and the configuration last: nothing is under way any more.
+fn left_behind(word: Word, left: Vec<String>) -> Outcome {
+    let (upid, said) = told(word);
+    log::error!("{said}; volumes are left: {}", left.join(", "));
+    Outcome::Partial { upid, left }
+}
+
+fn doubt(word: Word, found: &str) -> Outcome {
+    let (upid, said) = told(word);
+    Outcome::Uncertain { upid, message: format!("{said}; {found}") }
+}
+
+/// The task, and Proxmox's word in words.
+fn told(word: Word) -> (Option<String>, String) {
+    match word {
+        Word::Done { upid } => (upid, "Proxmox says it is done".to_owned()),
+        Word::Warned { upid, lines } => {
+            (Some(upid), format!("Proxmox says it is done, with warnings ({})", lines.join("; ")))
+        }
+        Word::Refused(failure) => (failure.upid, failure.message),
+        Word::Unknown { upid, message } => (Some(upid), message),
+        Word::Lost { message, .. } => {
+            (None, format!("{message}; no task of it was found, but it may be under way still"))
         }
     }
 }
@@ -174,6 +231,24 @@ mod tests {
                 Effect::Unseen("595".to_owned()),
                 ["unseen", "unseen", "uncertain", "uncertain", "uncertain", "uncertain"],
             ),
+        ];
+        for (effect, expected) in table {
+            let found = words().map(|word| name(&verdict(word, effect.clone())));
+            assert_eq!(found, expected, "{effect:?}");
+        }
+    }
+
+    /// `Left` is the only end of a doubt about volumes; `Whole` proves nothing by itself.
+    #[test]
+    fn what_cannot_be_undone_failed_only_if_proxmox_refused_and_nothing_was_touched() {
+        let table = [
+            (Effect::Left(vec!["a:b".to_owned()]), ["partial"; 6]),
+            (
+                Effect::Untouched("there".to_owned()),
+                ["uncertain", "uncertain", "locked", "uncertain", "uncertain", "uncertain"],
+            ),
+            (Effect::Doubt("half".to_owned()), ["uncertain"; 6]),
+            (Effect::Whole, ["done", "warned", "locked", "uncertain", "uncertain", "uncertain"]),
         ];
         for (effect, expected) in table {
             let found = words().map(|word| name(&verdict(word, effect.clone())));

@@ -2,18 +2,32 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Facts, PendingVolumes, SnapshotProvenance, judge};
+use proptest::prelude::{Just, Strategy, any, prop, prop_assert, proptest};
+
+use super::{Facts, PendingVolumes, SnapshotProvenance, judge, judge_consented};
+use crate::authz;
+use crate::consent::{self, Guards};
+use crate::model::guest::RunState;
 use crate::model::guest::{GuestId, GuestKind, Vmid};
 use crate::model::hold::HoldReason;
+use crate::model::image::GuestImage;
+use crate::model::observed::HaState;
 use crate::model::observed::{GuestConfig, GuestObservation, PendingChange, Presence, ReadFault, Reading};
+use crate::model::op::{Action, OpId, RejectCode, Role};
 use crate::model::step::{ConfigChange, Step};
+use crate::model::time::Timestamp;
+use crate::model::volume::holds_volume;
 
 fn guest(kind: GuestKind) -> GuestId {
     GuestId::new(kind, Vmid::new(101).unwrap())
 }
 
 fn harmless() -> Facts {
-    Facts { pending: PendingVolumes::Known(Vec::new()), snapshot: SnapshotProvenance::Unknown }
+    Facts {
+        pending: PendingVolumes::Known(Vec::new()),
+        snapshot: SnapshotProvenance::Unknown,
+        volumes: Some(Vec::new()),
+    }
 }
 
 fn set(kind: GuestKind, keys: &[&str]) -> Step {
@@ -161,4 +175,210 @@ fn a_refusal_becomes_a_hold_that_names_the_loss_and_the_remedy() {
     assert_eq!(hold.reason, HoldReason::NeedsSignature);
     assert!(hold.detail.contains("start lxc/101") && hold.detail.contains("mp0"), "{}", hold.detail);
     assert!(hold.remedy.contains("pct pending 101"), "{}", hold.remedy);
+}
+
+/// Everything that loses something names what, and the line to draft consent with.
+#[test]
+fn what_cannot_be_undone_does_not_pass_and_says_how_it_could() {
+    let facts = facts(&[("rootfs", "store:101/vm-101-disk-0.raw,size=8G"), ("mp0", "/srv,mp=/srv")], &[]);
+    let guest = guest(GuestKind::Lxc);
+    let text = |text: &str| text.to_owned();
+    for (step, lost, line) in [
+        (Step::Stop { guest }, "not written", "op draft stop-hard --vmid 101"),
+        (
+            Step::Destroy { guest, purge: false },
+            "rootfs (store:101/vm-101-disk-0.raw, 8G)",
+            "op draft destroy --vmid 101",
+        ),
+        (
+            Step::Rollback { guest, snapshot: text("s1"), start: false },
+            "after snapshot s1",
+            "op draft rollback --vmid 101 --snapshot s1",
+        ),
+        (
+            Step::RestoreOver { guest, volid: text("a:b"), storage: text("store") },
+            "the guest as it is",
+            "op draft restore-over --vmid 101 --volid a:b --storage store",
+        ),
+        (
+            Step::DeleteBackup { guest, volid: text("a:b") },
+            "backup a:b",
+            "op draft backup-delete --vmid 101 --volid a:b",
+        ),
+        (
+            Step::DeleteSnapshot { guest, name: text("s1") },
+            "snapshot s1",
+            "op draft snapshot-delete --vmid 101 --snapshot s1",
+        ),
+        (delete(GuestKind::Lxc, &["mp0"]), "mp0 may free", "op draft config --vmid 101 --delete mp0"),
+        (set(GuestKind::Lxc, &["mp0"]), "mp0 may free", "op draft config --vmid 101 --set mp0=1"),
+        (
+            Step::Backup { guest, storage: text("store"), prune: true },
+            "older backups",
+            "op draft backup-delete --vmid 101",
+        ),
+        (resize(Some(2), 1), "last 1 bytes of rootfs", "restore"),
+        (resize(None, 1), "size is not known", "see why"),
+    ] {
+        let loss = judge(step.clone(), &facts).unwrap_err();
+        assert!(loss.what.contains(lost), "{step}: {}", loss.what);
+        assert!(loss.remedy.contains(line), "{step}: {}", loss.remedy);
+    }
+    for step in
+        [Step::Backup { guest, storage: text("store"), prune: false }, resize(Some(1), 1), resize(Some(1), 2)]
+    {
+        assert!(judge(step.clone(), &facts).is_ok_and(|approved| !approved.destructive()), "{step}");
+    }
+}
+
+fn resize(from: Option<u64>, to: u64) -> Step {
+    Step::Resize { guest: guest(GuestKind::Lxc), key: "rootfs".to_owned(), from, to, digest: "d".to_owned() }
+}
+
+fn key() -> impl Strategy<Value = String> {
+    let keys = [
+        "rootfs",
+        "mp0",
+        "mp1",
+        "unused0",
+        "scsi0",
+        "ide2",
+        "efidisk0",
+        "scsihw",
+        "net0",
+        "cores",
+        "tags",
+        "memory",
+        "protection",
+        "lock",
+    ];
+    prop::sample::select(keys.map(str::to_owned).to_vec())
+}
+
+fn value() -> impl Strategy<Value = String> {
+    let values = ["a:vm-101-disk-0", "a:vm-101-disk-1,size=1G", "none,media=cdrom", "/srv,mp=/srv", "1", ""];
+    prop::sample::select(values.map(str::to_owned).to_vec())
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let kind = prop::sample::select(GuestKind::ALL.to_vec());
+    let change =
+        (prop::collection::btree_map(key(), value(), 0..3), prop::collection::btree_set(key(), 0..3));
+    (kind, change, 0..10_u8, any::<(bool, Option<u8>, u8)>()).prop_map(
+        |(kind, (set, delete), which, (flag, from, to))| {
+            let guest = guest(kind);
+            let name = "s1".to_owned();
+            match which {
+                0 => Step::Start { guest },
+                1 => Step::Stop { guest },
+                2 => Step::Destroy { guest, purge: flag },
+                3 => Step::Rollback { guest, snapshot: name, start: flag },
+                4 => Step::RestoreOver { guest, volid: name.clone(), storage: name },
+                5 => Step::DeleteBackup { guest, volid: name },
+                6 => Step::Backup { guest, storage: name, prune: flag },
+                7 => Step::Resize {
+                    guest,
+                    key: name,
+                    from: from.map(u64::from),
+                    to: u64::from(to),
+                    digest: "d".to_owned(),
+                },
+                8 => Step::DeleteSnapshot { guest, name },
+                _ => Step::SetConfig { guest, change: ConfigChange { set, delete, digest: "d".to_owned() } },
+            }
+        },
+    )
+}
+
+/// By another way than the gate's: does this step, in this configuration, take something that is not brought back?
+fn loses(step: &Step, config: &GuestConfig) -> bool {
+    let pending_loss = config.pending.iter().any(|(key, change)| {
+        let held = config.current.get(key);
+        let other = |next: &str| held.is_some_and(|held| held.split(',').next() != next.split(',').next());
+        holds_volume(key)
+            && match change {
+                PendingChange::Delete => true,
+                PendingChange::Set(next) => {
+                    other(next) && !held.is_some_and(|held| held.contains("media=cdrom"))
+                }
+            }
+    });
+    match step {
+        Step::Start { .. } => pending_loss,
+        Step::SetConfig { change, .. } => {
+            pending_loss || change.set.keys().chain(&change.delete).any(|key| holds_volume(key))
+        }
+        Step::Backup { prune, .. } => *prune,
+        Step::Resize { from, to, .. } => from.is_none_or(|from| *to < from),
+        Step::Shutdown { .. } | Step::Snapshot { .. } => false,
+        Step::Stop { .. }
+        | Step::Destroy { .. }
+        | Step::Rollback { .. }
+        | Step::RestoreOver { .. }
+        | Step::DeleteBackup { .. }
+        | Step::DeleteSnapshot { .. } => true,
+    }
+}
+
+fn config() -> impl Strategy<Value = GuestConfig> {
+    let change = proptest::strategy::Union::new([
+        Just(PendingChange::Delete).boxed(),
+        value().prop_map(PendingChange::Set).boxed(),
+    ]);
+    let maps =
+        (prop::collection::btree_map(key(), value(), 0..6), prop::collection::btree_map(key(), change, 0..3));
+    maps.prop_map(|(current, pending)| GuestConfig { current, pending, digest: "d".to_owned() })
+}
+
+proptest! {
+    #[test]
+    fn no_step_that_loses_something_passes_without_consent(step in step(), config in config()) {
+        let seen = GuestObservation {
+            presence: Presence::NotListed,
+            config: Reading::Known(config.clone()),
+            live: None,
+        };
+        if loses(&step, &config) {
+            prop_assert!(judge(step, &Facts::observed(&seen)).is_err());
+        }
+    }
+}
+
+#[test]
+fn with_consent_the_step_passes_and_says_what_it_takes() {
+    let now = authz::testing::NOW;
+    let guest = GuestId::new(GuestKind::Lxc, Vmid::new(105).unwrap());
+    let image = GuestImage {
+        guest,
+        config: GuestConfig { digest: "d".to_owned(), ..GuestConfig::default() },
+        snapshots: Vec::new(),
+        volumes: Vec::new(),
+        run: RunState::Running,
+        lock: None,
+        template: false,
+        ha: HaState::NotManaged,
+        replicated: Reading::Known(false),
+        backup_task: None,
+        incarnations: BTreeMap::new(),
+    };
+    let mut op = authz::testing::operation(Action::GuestStopHard, Role::Custodian, now, 1);
+    let subject = op.subject.as_mut().unwrap();
+    subject.ident = consent::ident(&image);
+    op.state_sha256 = Some(consent::state_sha256(&image));
+    let guards = Guards {
+        managed: true,
+        data_bearing: true,
+        protected: BTreeSet::new(),
+        evidence_max_age_s: 60,
+        backups: Vec::new(),
+        now: Timestamp::from_unix(now),
+    };
+    let verified = authz::testing::verified(&op);
+    let approved = judge_consented(Step::Stop { guest }, &verified, &image, &guards).unwrap();
+    assert!(approved.destructive() && approved.volumes().is_empty());
+    assert_eq!(approved.op_id(), Some(&op.op_id));
+    let rejected = judge_consented(Step::Start { guest }, &verified, &image, &guards).unwrap_err();
+    assert_eq!(rejected.code, RejectCode::BindAction);
+    assert_eq!(rejected.op_id.as_ref().map(OpId::as_str), Some(op.op_id.as_str()));
+    assert_eq!(rejected.payload_sha256.as_deref(), Some(verified.payload_sha256()));
 }

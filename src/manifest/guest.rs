@@ -4,14 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::value;
-use crate::model::desired::{DesiredGuest, DriftPolicy, Field, Value, WantedRun};
+use crate::model::desired::{DesiredGuest, DriftPolicy, Ensure, Field, Value, WantedRun};
 use crate::model::guest::{GuestId, GuestKind, Vmid};
 use crate::normalize;
 use crate::strict_json::Json;
 use crate::strict_json::object::{At, Fault, Object};
 
 /// Fields of a guest that the format knows and this version of the agent does not manage.
-const NOT_MANAGED: [&str; 18] = [
+const NOT_MANAGED: [&str; 17] = [
     "rootfs",
     "mounts",
     "nets",
@@ -29,13 +29,13 @@ const NOT_MANAGED: [&str; 18] = [
     "cloud_init",
     "machine",
     "bios",
-    "ensure",
 ];
 
 pub(super) fn spec(spec: &Json, resource_id: &str, kind: GuestKind) -> Result<DesiredGuest, Fault> {
     let mut spec = Object::read(spec, "spec")?;
     let vmid = spec.required("vmid")?;
     let guest = GuestId::new(kind, Vmid::new(vmid.whole()?).map_err(|message| vmid.fault(message))?);
+    let ensure = spec.optional("ensure").map(|ensure| self::ensure(&ensure)).transpose()?;
     let run_state = spec.optional("run_state").map(|run_state| run(&run_state)).transpose()?;
     let data_bearing = spec.optional("data_bearing").map(|data_bearing| data_bearing.flag()).transpose()?;
     let mut fields = BTreeMap::new();
@@ -53,6 +53,7 @@ pub(super) fn spec(spec: &Json, resource_id: &str, kind: GuestKind) -> Result<De
     Ok(DesiredGuest {
         resource_id: resource_id.to_owned(),
         guest,
+        ensure: ensure.unwrap_or_default(),
         run_state,
         fields,
         drift: DriftPolicy::Correct,
@@ -78,6 +79,15 @@ pub(super) fn ignore(ignore: &At<'_>, guest: &mut DesiredGuest) -> Result<(), Fa
         };
     }
     Ok(())
+}
+
+/// `"ensure": "absent"`, in the resource or in its spec.
+pub(super) fn ensure(at: &At<'_>) -> Result<Ensure, Fault> {
+    match at.value {
+        Json::Text(text) if text == "present" => Ok(Ensure::Present),
+        Json::Text(text) if text == "absent" => Ok(Ensure::Absent),
+        _ => Err(at.refused("\"present\" or \"absent\"")),
+    }
 }
 
 fn run(at: &At<'_>) -> Result<WantedRun, Fault> {

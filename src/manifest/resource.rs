@@ -1,7 +1,7 @@
 //! One resource: its id, its kind, what holds for every kind; the guest's spec is in `guest`.
 
 use super::{Refused, guest, value};
-use crate::model::desired::{DesiredGuest, DriftPolicy, RefusedResource, RefusedState};
+use crate::model::desired::{DesiredGuest, DriftPolicy, Ensure, RefusedResource, RefusedState};
 use crate::model::guest::{GuestKind, Vmid};
 use crate::strict_json::Json;
 use crate::strict_json::object::{At, Fault, Object};
@@ -92,13 +92,21 @@ fn guest_resource(
     if let Some(on_remove) = members.optional("on_remove") {
         value::on_remove(&on_remove)?;
     }
-    members.not_managed("ensure")?;
+    let ensure = members.optional("ensure");
     members.nothing_else()?;
     let mut guest = guest::spec(spec.value, id, kind)?;
     guest.suspend = suspend.unwrap_or(false);
     guest.drift = drift.unwrap_or(default_drift);
     if let Some(ignore) = ignore {
         guest::ignore(&ignore, &mut guest)?;
+    }
+    if let Some(ensure) = ensure {
+        // It may stand in the spec too; what says both is a slip of the pen.
+        let wanted = guest::ensure(&ensure)?;
+        if guest.ensure == Ensure::Absent && wanted == Ensure::Present {
+            return Err(ensure.fault("\"present\", while spec.ensure is \"absent\"".to_owned()));
+        }
+        guest.ensure = wanted;
     }
     Ok(guest)
 }

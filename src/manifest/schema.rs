@@ -193,6 +193,7 @@ fn members() -> Vec<(&'static str, &'static str)> {
         ("/resources/0/spec", "vmid"),
         ("/resources/0/spec", "run_state"),
         ("/resources/0/spec", "data_bearing"),
+        ("/resources/0/spec", "ensure"),
         ("/resources/0/spec", "rootfs"),
         ("/resources/0/spec", "nets"),
         ("/resources/0/spec", "hostname"),
@@ -239,14 +240,15 @@ fn the_schema_names_exactly_the_fields_of_each_kind() {
         let properties = root["$defs"][definition]["properties"].as_object().unwrap();
         let named: BTreeSet<&str> = properties.keys().map(String::as_str).collect();
         let fields = normalize::rows(kind).iter().map(|row| row.field.as_str());
-        assert_eq!(named, fields.chain(["vmid", "run_state", "data_bearing"]).collect());
+        assert_eq!(named, fields.chain(["vmid", "run_state", "data_bearing", "ensure"]).collect());
     }
     let vmid = &root["$defs"]["lxc_spec"]["properties"]["vmid"];
     assert_eq!((&vmid["minimum"], &vmid["maximum"]), (&json!(Vmid::MIN), &json!(Vmid::MAX)));
 }
 
 fn spec() -> impl Strategy<Value = Value> {
-    let names = Field::ALL.map(Field::as_str).into_iter().chain(["vmid", "run_state", "data_bearing"]);
+    let names =
+        Field::ALL.map(Field::as_str).into_iter().chain(["vmid", "run_state", "data_bearing", "ensure"]);
     let names: Vec<&str> = names.collect();
     let member = (prop::sample::select(names), prop::sample::select(values()));
     (Just(()), prop::collection::vec(member, 0..6)).prop_map(|((), members)| {

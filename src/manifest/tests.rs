@@ -7,7 +7,7 @@ use serde_json::{Value as Free, json};
 
 use super::{MAX_BYTES, ManifestError, goes_back, parse};
 use crate::model::desired::{
-    DesiredGuest, DesiredState, DriftPolicy, Field, RefusedState, Startup, Value, WantedRun,
+    DesiredGuest, DesiredState, DriftPolicy, Ensure, Field, RefusedState, Startup, Value, WantedRun,
 };
 use crate::model::guest::GuestKind;
 use crate::model::time::Timestamp;
@@ -147,7 +147,7 @@ fn a_bad_value_is_refused_with_its_path_what_was_found_and_what_is_allowed() {
         (
             json!({"vmid": 101, "hostname": "web"}),
             "spec.hostname",
-            "unknown field, allowed are vmid, run_state",
+            "unknown field, allowed are vmid, ensure, run_state",
         ),
         (json!({"vmid": 101, "rootfs": {}}), "spec.rootfs", "not managed by this version"),
         (json!({"vmid": 101, "nets": []}), "spec.nets", "not managed by this version"),
@@ -203,6 +203,25 @@ fn a_bad_resource_leaves_the_others_alone() {
 }
 
 #[test]
+fn a_guest_that_should_not_exist_is_said_so_in_the_resource_or_in_its_spec() {
+    let in_resource =
+        |ensure: &str, spec: Free| json!({"id": "web", "kind": "lxc_guest", "ensure": ensure, "spec": spec});
+    for (resource, expected) in [
+        (in_resource("absent", json!({"vmid": 101})), Ensure::Absent),
+        (in_resource("absent", json!({"vmid": 101, "ensure": "absent", "cores": 2})), Ensure::Absent),
+        (in_resource("absent", json!({"vmid": 101, "ensure": "present"})), Ensure::Absent),
+        (in_resource("present", json!({"vmid": 101})), Ensure::Present),
+        (lxc(&json!({"vmid": 101, "ensure": "absent"})), Ensure::Absent),
+        (lxc(&json!({"vmid": 101})), Ensure::Present),
+    ] {
+        let desired = read(&document(&json!([resource]))).unwrap();
+        assert_eq!(desired.guests[0].ensure, expected);
+    }
+    let (_, message) = refusal(&in_resource("present", json!({"vmid": 101, "ensure": "absent"})));
+    assert!(message.contains("spec.ensure"), "{message}");
+}
+
+#[test]
 fn members_of_a_resource_are_as_strict_as_its_spec() {
     let with = |member: &str, value: Free| {
         let mut resource = lxc(&json!({"vmid": 101}));
@@ -215,7 +234,7 @@ fn members_of_a_resource_are_as_strict_as_its_spec() {
         (with("ignore", json!(["cores", "nets"])), "ignore[1]: found \"nets\""),
         (with("ignore", json!("cores")), "ignore: found \"cores\", allowed is an array"),
         (with("depends_on", json!(["db"])), "depends_on: dependencies are not managed by this version"),
-        (with("ensure", json!("absent")), "ensure: is not managed by this version"),
+        (with("ensure", json!("gone")), "ensure: found \"gone\", allowed is"),
         (with("on_remove", json!("stop")), "on_remove: \"stop\" is not managed by this version"),
         (with("susspend", json!(true)), "susspend: unknown field, allowed are id, kind, suspend, drift"),
         (with("id", json!("a b")), "id: found \"a b\""),

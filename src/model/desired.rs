@@ -80,6 +80,14 @@ pub enum WantedRun {
     Stopped,
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ensure {
+    #[default]
+    Present,
+    /// It should not exist: an operation that was signed for is needed to get there.
+    Absent,
+}
+
 /// What to do about a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DriftPolicy {
@@ -93,6 +101,7 @@ pub enum DriftPolicy {
 pub struct DesiredGuest {
     pub resource_id: String,
     pub guest: GuestId,
+    pub ensure: Ensure,
     pub run_state: Option<WantedRun>,
     /// The managed fields and nothing else.
     pub fields: BTreeMap<Field, Value>,

@@ -45,6 +45,19 @@ pub fn storage(volid: &str) -> &str {
     volid.split_once(':').map_or(volid, |(storage, _)| storage)
 }
 
+/// The size that a value tells, in bytes: `size=8G`, `size=102M`.
+pub fn size(value: &str) -> Option<u64> {
+    let text = value.split(',').find_map(|part| part.trim().strip_prefix("size="))?;
+    let (number, unit) = match text.char_indices().last()? {
+        (at, 'K') => (text.get(..at)?, 1 << 10),
+        (at, 'M') => (text.get(..at)?, 1 << 20),
+        (at, 'G') => (text.get(..at)?, 1 << 30),
+        (at, 'T') => (text.get(..at)?, 1 << 40),
+        _ => (text, 1_u64),
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit)
+}
+
 /// Whether its name says that it is this guest's own: `vm-101-disk-0`, `subvol-101-disk-0`, `base-101-disk-0`.
 pub fn is_named_for(volid: &str, vmid: Vmid) -> bool {
     let name = volid.split_once(':').map_or(volid, |(_, name)| name);
@@ -58,7 +71,7 @@ pub fn is_named_for(volid: &str, vmid: Vmid) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{holds_volume, is_named_for, is_unused_key, volid};
+    use super::{holds_volume, is_named_for, is_unused_key, size, volid};
     use crate::model::guest::Vmid;
 
     #[test]
@@ -87,6 +100,21 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(volid(value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_value_tells_its_size_in_proxmox_s_units() {
+        for (value, bytes) in [
+            ("a:b,size=8G", Some(8 << 30)),
+            ("a:b,size=102M,mp=/x", Some(102 << 20)),
+            ("a:b,size=4K", Some(4 << 10)),
+            ("a:b,size=1T", Some(1 << 40)),
+            ("a:b,size=512", Some(512)),
+            ("a:b,size=1.5G", None),
+            ("a:b", None),
+        ] {
+            assert_eq!(size(value), bytes, "{value}");
         }
     }
 

@@ -133,7 +133,7 @@ fn absent(client: &Client, guest: GuestId, text: &str) -> Rejected {
 }
 
 /// The other node that has this number.
-pub(super) fn elsewhere(client: &Client, guest: GuestId) -> Result<Option<String>, PveError> {
+pub(crate) fn elsewhere(client: &Client, guest: GuestId) -> Result<Option<String>, PveError> {
     let own = client.node()?;
     let rows = client.cluster_resources()?;
     let number = Some(u64::from(guest.vmid.number()));

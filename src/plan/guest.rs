@@ -1,9 +1,10 @@
 //! One guest: what is wanted against what was seen, in steps, in order.
 
 use super::fields::Fields;
-use super::sight::{Sight, unreadable};
+use super::sight::{GUEST_MISSING, Sight, unreadable};
 use super::{GuestPlan, Note, PlanFailure, PlannedStep, Settings, holds};
-use crate::model::desired::{DesiredGuest, DriftPolicy, Field, Value, WantedRun};
+use crate::gate::{self, Facts};
+use crate::model::desired::{DesiredGuest, DriftPolicy, Ensure, Field, Value, WantedRun};
 use crate::model::drift::Drift;
 use crate::model::guest::RunState;
 use crate::model::hold::Hold;
@@ -20,6 +21,9 @@ pub fn plan_guest(desired: &DesiredGuest, seen: &GuestObservation, settings: &Se
         Ok(sight) => sight,
         Err(failure) => return unplannable(desired, failure),
     };
+    if desired.ensure == Ensure::Absent {
+        return to_be_gone(desired, &sight, seen);
+    }
     let fields = Fields::compare(desired, &sight, settings);
     let run = run_wanted(desired, &sight);
     let mut plan = empty(desired, sight.run);
@@ -190,7 +194,37 @@ fn not_checked(sight: &Sight<'_>) -> Option<Note> {
     })
 }
 
+/// It is there and should not be. Nothing is prepared either: a guest that is to be destroyed may run until somebody has signed.
+fn to_be_gone(desired: &DesiredGuest, sight: &Sight<'_>, seen: &GuestObservation) -> GuestPlan {
+    let mut plan = empty(desired, sight.run);
+    plan.drift =
+        vec![Drift { field: "ensure".to_owned(), desired: "absent".into(), actual: "present".into() }];
+    if let Some(hold) = holds::suspended(desired) {
+        plan.hold = Some(hold);
+    } else if desired.drift == DriftPolicy::Report {
+        plan.notes.push(only_reported(&plan.drift));
+    } else {
+        let step = Step::Destroy { guest: desired.guest, purge: false };
+        match gate::judge(step, &Facts::observed(seen)) {
+            Ok(approved) => {
+                let reason = "it should not exist".to_owned();
+                plan.steps = vec![PlannedStep { step: approved.step().clone(), reason }];
+            }
+            Err(loss) => plan.hold = Some(loss.into_hold()),
+        }
+    }
+    plan
+}
+
+fn gone(desired: &DesiredGuest, failure: &PlanFailure) -> GuestPlan {
+    let note = Note { code: "in_order", message: format!("it should not exist: {}", failure.message) };
+    GuestPlan { notes: vec![note], ..empty(desired, RunState::Unknown) }
+}
+
 fn unplannable(desired: &DesiredGuest, failure: PlanFailure) -> GuestPlan {
+    if desired.ensure == Ensure::Absent && failure.code == GUEST_MISSING && !desired.suspend {
+        return gone(desired, &failure);
+    }
     // What the owner suspended is held, whatever can be seen of it.
     let hold = holds::suspended(desired);
     let failure = if hold.is_some() { None } else { Some(failure) };

@@ -22,6 +22,7 @@ fn desired(guest: GuestId) -> impl Strategy<Value = DesiredGuest> {
     (prop::collection::vec(one, 0..8), run).prop_map(move |(fields, run_state)| DesiredGuest {
         resource_id: guest.to_string(),
         guest,
+        ensure: crate::model::desired::Ensure::Present,
         run_state,
         fields: fields.into_iter().collect::<BTreeMap<Field, Value>>(),
         drift: DriftPolicy::Correct,

@@ -9,6 +9,9 @@ use crate::model::observed::{
 };
 use crate::model::outcome::Recourse;
 
+/// The code of a guest that the list does not have and whose configuration does not exist.
+pub(super) const GUEST_MISSING: &str = "guest_missing";
+
 /// All that planning needs to know of a guest, and all of it known.
 #[derive(Debug)]
 pub(super) struct Sight<'a> {
@@ -97,7 +100,7 @@ fn without_config(desired: &DesiredGuest, presence: &Presence, fault: &ReadFault
     let guest = desired.guest;
     match presence {
         Presence::NotListed if fault.code == ReadFault::GUEST_MISSING => PlanFailure {
-            code: "guest_missing",
+            code: GUEST_MISSING,
             message: format!(
                 "there is no {guest} on this node: {}. It may have moved to another node",
                 fault.message

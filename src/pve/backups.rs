@@ -21,7 +21,7 @@ pub enum BackupMode {
     Stop,
 }
 
-/// One backup of one guest. Nothing is pruned.
+/// One backup of one guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackupOrder {
     pub vmid: Vmid,
@@ -31,6 +31,23 @@ pub struct BackupOrder {
     pub protected: bool,
     /// How long it may wait for other backups of the node, in minutes; Proxmox's own default is three hours.
     pub lock_wait_minutes: u32,
+    /// Older backups are then removed, as the storage's rules say.
+    pub prune: bool,
+}
+
+impl BackupOrder {
+    /// Taken while the guest runs; an hour is enough to wait for others.
+    pub fn of(vmid: Vmid, storage: &str, prune: bool) -> Self {
+        Self {
+            vmid,
+            storage: storage.to_owned(),
+            mode: BackupMode::Snapshot,
+            notes: None,
+            protected: false,
+            lock_wait_minutes: 60,
+            prune,
+        }
+    }
 }
 
 /// A backup that becomes a new guest; one that exists already is never overwritten.
@@ -117,7 +134,7 @@ impl Client {
             .with("mode", order.mode.as_str())
             .with("lockwait", order.lock_wait_minutes)
             // By default a new backup prunes old ones.
-            .with_flag("remove", false)
+            .with_flag("remove", order.prune)
             .with_some("notes-template", order.notes.as_ref())
             .with_some("protected", order.protected.then_some(1));
         let path = self.on_node("/vzdump")?;

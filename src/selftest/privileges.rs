@@ -158,6 +158,7 @@ mod tests {
         DesiredGuest {
             resource_id: "web".to_owned(),
             guest: GuestId::new(kind, Vmid::new(vmid).unwrap()),
+            ensure: crate::model::desired::Ensure::Present,
             run_state: Some(WantedRun::Running),
             fields: fields.iter().map(|field| (*field, Value::Absent)).collect::<BTreeMap<_, _>>(),
             drift: DriftPolicy::Correct,

@@ -147,8 +147,8 @@ impl Proof<'_> {
     fn snapshot(&self, tell: Tell<'_>) {
         let check = "snapshot";
         let name = format!("felhomtest{}", clock::now().unix());
-        let none =
-            Facts { pending: PendingVolumes::Known(Vec::new()), snapshot: SnapshotProvenance::Unknown };
+        let of = |snapshot| Facts { pending: PendingVolumes::Known(Vec::new()), snapshot, volumes: None };
+        let none = of(SnapshotProvenance::Unknown);
         let made = self.carry_out(Step::Snapshot { guest: self.guest, name: name.clone() }, &none);
         let is_there = self.has_snapshot(&name);
         match (&made, is_there) {
@@ -168,7 +168,7 @@ impl Proof<'_> {
             return;
         }
         let ours = SnapshotProvenance::OursThisRun { guest: self.guest, name: name.clone() };
-        let facts = Facts { pending: PendingVolumes::Known(Vec::new()), snapshot: ours };
+        let facts = of(ours);
         let deleted = self.carry_out(Step::DeleteSnapshot { guest: self.guest, name: name.clone() }, &facts);
         match (deleted, self.has_snapshot(&name)) {
             (_, Some(false)) => tell(check, ok("and it was deleted again")),

@@ -24,6 +24,7 @@ fn guest() -> Arc<DesiredGuest> {
     Arc::new(DesiredGuest {
         resource_id: "web".to_owned(),
         guest: GuestId::new(GuestKind::Lxc, Vmid::new(101).unwrap()),
+        ensure: crate::model::desired::Ensure::Present,
         run_state: Some(WantedRun::Running),
         fields: BTreeMap::new(),
         drift: DriftPolicy::Correct,

@@ -3,7 +3,7 @@
 use expect_test::expect;
 use serde_json::json;
 
-use super::{check, check_seen, container, db, missing, vm, wanted, web};
+use super::{check, check_seen, container, db, fault, missing, vm, wanted, web};
 use crate::model::guest::RunState;
 use crate::model::observed::{GuestObservation, HaState, Presence, Reading};
 use crate::plan::{Settings, plan_guest};
@@ -205,4 +205,50 @@ fn a_suspended_resource_is_held_even_when_it_is_in_order_or_out_of_sight() {
              to go on: take `suspend` out of the resource
     "#]],
     );
+}
+
+#[test]
+fn a_guest_that_should_not_exist_is_held_until_somebody_signs_for_it() {
+    let desired = web(json!({"ensure": "absent", "run_state": "running", "cores": 2}));
+    let config = [
+        ("rootfs", "store:101/vm-101-disk-0.raw,size=8G"),
+        ("mp0", "store:101/vm-101-disk-1.raw,mp=/data,size=32G"),
+    ];
+    for run in [RunState::Running, RunState::Stopped] {
+        let plan = plan_guest(&desired, &container(run, &config).observe(), &Settings::default());
+        assert_eq!(plan.steps, [], "not even a shutdown");
+    }
+    check(
+        &desired,
+        &container(RunState::Stopped, &config),
+        expect![[r#"
+            lxc/101 web  stopped  held
+                ensure       "present" -> not set
+              held (needs_signature): destroy lxc/101: the guest with its snapshots and its volumes mp0 (store:101/vm-101-disk-1.raw, 32G), rootfs (store:101/vm-101-disk-0.raw, 8G)
+                 to go on: `felhom-agent op draft destroy --vmid 101`, then have it signed
+        "#]],
+    );
+    let seen =
+        GuestObservation { presence: Presence::NotListed, config: Reading::Unknown(missing()), live: None };
+    check_seen(
+        &desired,
+        &seen,
+        expect![[r#"
+            lxc/101 web  unknown  in order
+              - it should not exist: there is no lxc/101 on this node: Configuration file 'nodes/pve/lxc/101.conf' does not exist. It may have moved to another node
+        "#]],
+    );
+}
+
+#[test]
+fn a_guest_that_cannot_be_seen_is_not_yet_gone() {
+    let desired = web(json!({"ensure": "absent"}));
+    let denied = fault("permission", "403");
+    for (presence, config) in
+        [(Presence::NotListed, denied.clone()), (Presence::Unknown(denied.clone()), missing())]
+    {
+        let seen = GuestObservation { presence, config: Reading::Unknown(config), live: None };
+        let plan = plan_guest(&desired, &seen, &Settings::default());
+        assert!(plan.failure.is_some() && !plan.is_in_order(), "{plan:#?}");
+    }
 }

@@ -125,6 +125,7 @@ fn a_backup_is_made_restored_under_another_number_and_deleted() {
         notes: Some("by the test".to_owned()),
         protected: false,
         lock_wait_minutes: 5,
+        prune: false,
     };
     let upid = rig.client.vzdump(&recorded(guest), &order).unwrap();
     assert_eq!(rig.wait(&upid), TaskEnd::Ok);
@@ -165,6 +166,7 @@ fn a_backup_of_nothing_is_not_a_success() {
         notes: None,
         protected: true,
         lock_wait_minutes: 5,
+        prune: false,
     };
     let nothing = rig.client.vzdump(&recorded(lxc(102)), &order);
     assert!(matches!(nothing, Err(PveError::NothingDone { .. })));
