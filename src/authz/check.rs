@@ -128,7 +128,7 @@ fn each_signed(
     Ok(())
 }
 
-fn is_good(key: &VerifyingKey, message: &[u8], signature: &[u8; 64]) -> bool {
+pub(super) fn is_good(key: &VerifyingKey, message: &[u8], signature: &[u8; 64]) -> bool {
     key.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
 }
 

@@ -229,7 +229,7 @@ fn sound(keys: Vec<Key>) -> Result<Vec<(Key, VerifyingKey)>, KeyringError> {
 }
 
 /// A point of the curve, of large order, in the one form the standard allows: y below 2^255 - 19.
-fn strong(bytes: &[u8; 32]) -> Option<VerifyingKey> {
+pub(super) fn strong(bytes: &[u8; 32]) -> Option<VerifyingKey> {
     let verifying = VerifyingKey::from_bytes(bytes).ok()?;
     let canonical = verifying.to_edwards().compress().as_bytes() == bytes;
     (canonical && !verifying.is_weak()).then_some(verifying)

@@ -2,76 +2,98 @@
 //! here has one. Reading back what was written gives the same operation.
 
 use base64ct::{Base64, Encoding as _};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::keyring::Key;
 use super::{keyring, pae};
-use crate::model::op::{Action, Operation, Rejected};
+use crate::model::op::{Action, BackupEvidence, Operation, Rejected};
 use crate::model::time::Timestamp;
 
 pub use super::pae::PAYLOAD_TYPE;
 
 /// The payload, compact, fields in the order of the format's description.
 pub fn payload(op: &Operation) -> Vec<u8> {
-    let mut text = String::from("{");
-    let mut member = |name: &str, value: Value| {
-        if text.len() > 1 {
-            text.push(',');
-        }
-        text.push_str(&format!("\"{name}\":{value}"));
-    };
-    member("v", json!(1));
-    member("op_id", json!(op.op_id.as_str()));
-    member("kind", json!(op.action.kind().as_str()));
-    member("role", json!(op.role.as_str()));
-    member("aud", json!({"host_id": op.host_id, "node": op.node}));
+    let mut members = vec![
+        ("v", "1".to_owned()),
+        ("op_id", text(op.op_id.as_str())),
+        ("kind", text(op.action.kind().as_str())),
+        ("role", text(op.role.as_str())),
+        ("aud", object(&[("host_id", text(&op.host_id)), ("node", text(&op.node))])),
+    ];
     if let Some(subject) = &op.subject {
-        let guest = subject.guest;
-        let value = json!({"type": guest.kind.as_str(), "vmid": guest.vmid.number(), "ident": subject.ident});
-        member("guest", value);
+        let (kind, vmid) = (subject.guest.kind.as_str(), subject.guest.vmid.to_string());
+        let guest = [("type", text(kind)), ("vmid", vmid), ("ident", text(&subject.ident))];
+        members.push(("guest", object(&guest)));
     }
-    member("params", params(&op.action));
+    members.push(("params", params(&op.action)));
     if let Some(state) = &op.state_sha256 {
-        member("bind", json!({"state_sha256": state}));
+        members.push(("bind", object(&[("state_sha256", text(state))])));
     }
     if let Some(backup) = &op.evidence {
-        let covers: Vec<&str> = backup.covers.iter().map(String::as_str).collect();
-        let value = json!({"volid": backup.volid, "ctime": backup.ctime.unix(), "size": backup.size, "covers": covers});
-        member("evidence", json!({"backup": value}));
+        members.push(("evidence", object(&[("backup", evidence(backup))])));
     }
-    member("iat", json!(op.iat.unix()));
-    member("nbf", json!(op.nbf.unix()));
-    member("exp", json!(op.exp.unix()));
-    member("nonce", json!(op.nonce));
-    member("note", json!(op.note));
-    text.push('}');
-    text.into_bytes()
+    members.extend([
+        ("iat", op.iat.unix().to_string()),
+        ("nbf", op.nbf.unix().to_string()),
+        ("exp", op.exp.unix().to_string()),
+        ("nonce", text(&op.nonce)),
+        ("note", text(&op.note)),
+    ]);
+    object(&members).into_bytes()
 }
 
-fn params(action: &Action) -> Value {
+/// An object of values that are JSON already, in this order.
+fn object(members: &[(&str, String)]) -> String {
+    let members: Vec<String> =
+        members.iter().map(|(name, value)| format!("{}:{value}", text(name))).collect();
+    format!("{{{}}}", members.join(","))
+}
+
+fn text(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+fn texts<'a>(items: impl IntoIterator<Item = &'a String>) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| text(item)).collect();
+    format!("[{}]", items.join(","))
+}
+
+fn evidence(backup: &BackupEvidence) -> String {
+    object(&[
+        ("volid", text(&backup.volid)),
+        ("ctime", backup.ctime.unix().to_string()),
+        ("size", backup.size.to_string()),
+        ("covers", texts(&backup.covers)),
+    ])
+}
+
+fn params(action: &Action) -> String {
     match action {
-        Action::GuestDestroy { purge } => json!({"purge": purge}),
-        Action::GuestRollback { snapshot, start } => json!({"snapshot": snapshot, "start": start}),
-        Action::GuestRestoreOver { volid, storage } => json!({"volid": volid, "storage": storage}),
-        Action::GuestStopHard => json!({}),
-        Action::GuestUnlock { lock } => json!({"lock": lock}),
-        Action::SnapshotDelete { snapshot } => json!({"snapshot": snapshot}),
-        Action::BackupDelete { volid } => json!({"volid": volid}),
-        Action::VolumeDelete { key, volid } => json!({"key": key, "volid": volid}),
-        Action::VolumeDetach { key } => json!({"key": key}),
+        Action::GuestDestroy { purge } => object(&[("purge", purge.to_string())]),
+        Action::GuestRollback { snapshot, start } => {
+            object(&[("snapshot", text(snapshot)), ("start", start.to_string())])
+        }
+        Action::GuestRestoreOver { volid, storage } => {
+            object(&[("volid", text(volid)), ("storage", text(storage))])
+        }
+        Action::GuestStopHard => object(&[]),
+        Action::GuestUnlock { lock } => object(&[("lock", text(lock))]),
+        Action::SnapshotDelete { snapshot } => object(&[("snapshot", text(snapshot))]),
+        Action::BackupDelete { volid } => object(&[("volid", text(volid))]),
+        Action::VolumeDelete { key, volid } => object(&[("key", text(key)), ("volid", text(volid))]),
+        Action::VolumeDetach { key } => object(&[("key", text(key))]),
         Action::ConfigDestructive { set, delete } => {
-            let set: Map<String, Value> =
-                set.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
-            let delete: Vec<&str> = delete.iter().map(String::as_str).collect();
-            json!({"set": set, "delete": delete})
+            let set: Vec<(&str, String)> =
+                set.iter().map(|(key, value)| (key.as_str(), text(value))).collect();
+            object(&[("set", object(&set)), ("delete", texts(delete))])
         }
-        Action::ResourceDelete { resource_id } => json!({"resource_id": resource_id}),
+        Action::ResourceDelete { resource_id } => object(&[("resource_id", text(resource_id))]),
         Action::JobShell { command_sha256, timeout_s } => {
-            json!({"command_sha256": command_sha256, "timeout_s": timeout_s})
+            object(&[("command_sha256", text(command_sha256)), ("timeout_s", timeout_s.to_string())])
         }
-        Action::LimitRelease { generation } => json!({"generation": generation}),
-        Action::FloorRaise { iat } => json!({"iat": iat.unix()}),
-        Action::TrustUpdate { keyring } => json!({"keyring": Base64::encode_string(keyring)}),
+        Action::LimitRelease { generation } => object(&[("generation", generation.to_string())]),
+        Action::FloorRaise { iat } => object(&[("iat", iat.unix().to_string())]),
+        Action::TrustUpdate { keyring } => object(&[("keyring", text(&Base64::encode_string(keyring)))]),
     }
 }
 
@@ -89,19 +111,17 @@ pub struct Signature {
 
 /// Payload and signatures in one document, one line.
 pub fn envelope(payload: &[u8], signatures: &[Signature]) -> Vec<u8> {
-    let signatures: Vec<String> = signatures
-        .iter()
-        .map(|signature| {
-            let sig = Base64::encode_string(&signature.bytes);
-            format!("{{\"keyid\":{},\"sig\":\"{sig}\"}}", json!(signature.keyid))
-        })
-        .collect();
-    let payload = Base64::encode_string(payload);
-    format!(
-        "{{\"payloadType\":\"{PAYLOAD_TYPE}\",\"payload\":\"{payload}\",\"signatures\":[{}]}}\n",
-        signatures.join(",")
-    )
-    .into_bytes()
+    let signature = |signature: &Signature| {
+        object(&[("keyid", text(&signature.keyid)), ("sig", text(&Base64::encode_string(&signature.bytes)))])
+    };
+    let signatures: Vec<String> = signatures.iter().map(signature).collect();
+    let mut envelope = object(&[
+        ("payloadType", text(PAYLOAD_TYPE)),
+        ("payload", text(&Base64::encode_string(payload))),
+        ("signatures", format!("[{}]", signatures.join(","))),
+    ]);
+    envelope.push('\n');
+    envelope.into_bytes()
 }
 
 /// Payload and signatures of an envelope that nobody has verified: to show it, and to add a signature to it.
@@ -129,17 +149,16 @@ pub fn keyring(version: u64, threshold: usize, expires: Timestamp, keys: &[Key])
 }
 
 fn key(key: &Key) -> String {
-    let roles: Vec<&str> = key.roles.iter().map(|role| role.as_str()).collect();
-    format!(
-        "{{\"keyid\":{},\"public_key\":{},\"name\":{},\"roles\":{},\"not_before\":{},\"not_after\":{},\"revoked\":{}}}",
-        json!(key.keyid),
-        json!(Base64::encode_string(&key.public_key)),
-        json!(key.name),
-        json!(roles),
-        key.not_before.unix(),
-        key.not_after.unix(),
-        key.revoked
-    )
+    let roles: Vec<String> = key.roles.iter().map(|role| text(role.as_str())).collect();
+    object(&[
+        ("keyid", text(&key.keyid)),
+        ("public_key", text(&Base64::encode_string(&key.public_key))),
+        ("name", text(&key.name)),
+        ("roles", format!("[{}]", roles.join(","))),
+        ("not_before", key.not_before.unix().to_string()),
+        ("not_after", key.not_after.unix().to_string()),
+        ("revoked", key.revoked.to_string()),
+    ])
 }
 
 /// The name of a public key, as it stands in keyring and envelope.
