@@ -4,6 +4,9 @@
 //! written: what a crash cut off is left where it is, and the next segment's header says how much of this one counts. *Never* syncs
 //! a file again whose sync has failed: the kernel may have dropped what it could not write, and would say yes to the second call.
 
+mod begin;
+mod bound;
+
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,23 +14,18 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::model::time::Timestamp;
-use crate::paths;
 
 use super::error::LogError;
 use super::fs::{Fs, Mode};
 use super::identity::Identity;
 use super::line::{self, Entry, Kept, Line, Link, MAX_LINE};
 use super::reading::{self, Found, NEW, POISONED, Reading};
-use super::segment::{self, Header, Origin};
-use super::superblock::{self, Superblock};
+use super::segment::{self, Origin};
+use super::superblock::Superblock;
 
 /// The folder in the state directory.
 pub const FOLDER: &str = "journal";
 const RESERVE: &str = "reserve";
-/// The clock's high-water mark alone is not worth a write more often than this.
-const CLOCK_EVERY_S: u64 = 60;
-/// Leaves room below what is read back.
-const MAX_SNAPSHOT: usize = 12 * 1024 * 1024;
 
 /// How much of the disk the journal takes and leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -256,32 +254,6 @@ impl<F: Fs> Log<F> {
         Ok(())
     }
 
-    /// Puts both into the superblock, if the floor has changed or a minute has passed.
-    pub fn note_floor_and_clock(&mut self, floor: Timestamp, clock_hw: Timestamp) -> Result<(), LogError> {
-        if let Some(refusal) = self.refusal() {
-            return Err(refusal);
-        }
-        let passed =
-            self.superblock.clock_hw.is_none_or(|last| clock_hw.seconds_since(last) >= CLOCK_EVERY_S);
-        if self.superblock.floor_iat == Some(floor) && !passed {
-            return Ok(());
-        }
-        let clock_hw = self.superblock.clock_hw.map_or(clock_hw, |last| last.max(clock_hw));
-        let before = self.superblock.clone();
-        self.superblock.floor_iat = Some(floor);
-        self.superblock.clock_hw = Some(clock_hw);
-        // Where a record is still to come that says what was found, the superblock must not forget it before.
-        if matches!(self.state, State::Due(_)) {
-            return Ok(());
-        }
-        let written = self.write_superblock();
-        if written.is_err() {
-            self.superblock.floor_iat = before.floor_iat;
-            self.superblock.clock_hw = before.clock_hw;
-        }
-        written
-    }
-
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -357,189 +329,6 @@ impl<F: Fs> Log<F> {
         self.fs
             .sync_folder(&self.folder)
             .map_err(|source| LogError::of("sync the journal's folder", &self.folder, source))
-    }
-
-    /// Begins the next segment with these records; durable when this returns.
-    pub(super) fn begin(&mut self, origin: Origin, records: &[Kept], now: Timestamp) -> Result<(), LogError> {
-        if origin == Origin::Continued {
-            self.copy_suspects()?;
-        }
-        if self.journal.is_empty() {
-            self.journal = paths::new_uuid()
-                .map_err(|_no_detail| self.failed("draw random bytes for", io::Error::other("none")))?;
-        }
-        let number = self.segment.saturating_add(1);
-        let path = self.path(number);
-        let beside = self.beside(number);
-        let written = self.write_segment(number, origin, records, &beside, now);
-        let written = written.and_then(|made| self.rename(&beside, &path).map(|()| made));
-        let (file, link, length) = match written {
-            Ok(made) => made,
-            Err(error) => {
-                // If this fails too it is removed at the next start.
-                self.fs.remove(&beside).ok();
-                return Err(error);
-            }
-        };
-        if let Err(source) = self.fs.sync_folder(&self.folder) {
-            self.poison(number);
-            return Err(LogError::of("sync the journal's folder", &self.folder, source));
-        }
-        self.state = State::Open(file);
-        (self.segment, self.link, self.length) = (number, link, length);
-        self.segments.push(number);
-        self.forget_suspects();
-        // The record stands, whatever becomes of the superblock; without one there is no second record.
-        self.superblock_due = true;
-        if let Err(error) = self.renew_superblock() {
-            log::warn!("the journal's superblock could not be renewed: {error}");
-        }
-        Ok(())
-    }
-
-    fn write_segment(
-        &mut self,
-        number: u64,
-        origin: Origin,
-        records: &[Kept],
-        beside: &Path,
-        now: Timestamp,
-    ) -> Result<(F::File, Link, u64), LogError> {
-        self.remove(beside)?;
-        let failed = |source| LogError::of("begin a segment of the journal", beside, source);
-        let file = self.fs.create(beside).map_err(failed)?;
-        let facts = self.fs.facts(&file).map_err(failed)?;
-        let header = Header {
-            journal: self.journal.clone(),
-            segment: number,
-            origin,
-            prev_len: self.length,
-            prev_h: self.link.h.clone(),
-            host: self.identity.host_id.clone(),
-            machine: self.identity.machine.clone(),
-            file: facts.birth,
-        };
-        let record = |why| LogError::Record { kind: segment::HEADER.to_owned(), why };
-        let first = header.line(&self.link, &self.identity, now).map_err(record)?;
-        let (mut text, mut link) = (first.text, first.link);
-        for kept in records {
-            let line = self.line(&link, kept, now)?;
-            text.push_str(&line.text);
-            link = line.link;
-            if text.len() > MAX_SNAPSHOT {
-                return Err(LogError::TooLong {
-                    path: self.shown(),
-                    bytes: text.len(),
-                    allowed: MAX_SNAPSHOT,
-                });
-            }
-        }
-        self.write_all(&file, text.as_bytes()).map_err(failed)?;
-        if let Err(source) = self.sync(&file) {
-            self.poison(self.segment);
-            return Err(failed(source));
-        }
-        Ok((file, link, length(&text)))
-    }
-
-    /// Puts what can be read of a segment whose sync failed into a file of its own that is synced, and keeps the other beside it.
-    fn copy_suspects(&mut self) -> Result<(), LogError> {
-        for number in self.suspect.clone() {
-            if !self.segments.contains(&number) {
-                continue;
-            }
-            let path = self.path(number);
-            let Some((file, facts)) = reading::open(&self.fs, &path)? else { continue };
-            let failed = |source| LogError::of("copy a segment of the journal", &path, source);
-            let mut bytes = self.fs.read(&file, reading::MAX_SEGMENT).map_err(failed)?;
-            // So that the mark is found again, should this not come to its end.
-            self.fs.sync_folder(&self.folder).map_err(failed)?;
-            let broken = self.folder.join(format!("{}.broken", segment::name(number)));
-            self.copy(&bytes, number, &broken)?;
-            if number == self.segment && self.length < facts.length {
-                bytes.truncate(usize::try_from(self.length).unwrap_or(usize::MAX));
-            }
-            self.copy(&bytes, number, &path)?;
-        }
-        Ok(())
-    }
-
-    /// Writes beside, syncs, renames over, syncs the folder.
-    fn copy(&mut self, bytes: &[u8], number: u64, to: &Path) -> Result<(), LogError> {
-        let beside = self.beside(number);
-        self.remove(&beside)?;
-        let failed = |source| LogError::of("write a file of the journal", to, source);
-        let file = self.fs.create(&beside).map_err(failed)?;
-        self.write_all(&file, bytes).map_err(failed)?;
-        if let Err(source) = self.sync(&file) {
-            self.poison(self.segment);
-            return Err(failed(source));
-        }
-        self.rename(&beside, to)?;
-        if let Err(source) = self.fs.sync_folder(&self.folder) {
-            self.poison(self.segment);
-            return Err(failed(source));
-        }
-        Ok(())
-    }
-
-    fn forget_suspects(&mut self) {
-        for number in std::mem::take(&mut self.suspect) {
-            if let Err(error) = self.remove(&self.folder.join(format!("{number:08}{POISONED}"))) {
-                log::warn!("a mark of the journal stays for now: {error}");
-            }
-        }
-    }
-
-    fn renew_superblock(&mut self) -> Result<(), LogError> {
-        self.advance_superblock();
-        let bytes = self
-            .superblock
-            .file()
-            .map_err(|why| self.failed("form the superblock of", io::Error::other(why)))?;
-        self.copy(&bytes, 0, &self.folder.join(superblock::NAME))?;
-        self.superblock_due = false;
-        Ok(())
-    }
-
-    /// Into the slot that was not written last.
-    fn write_superblock(&mut self) -> Result<(), LogError> {
-        if self.superblock_due {
-            return self.renew_superblock();
-        }
-        self.advance_superblock();
-        let path = self.folder.join(superblock::NAME);
-        let (slot, at) = self
-            .superblock
-            .slot()
-            .map_err(|why| self.failed("form the superblock of", io::Error::other(why)))?;
-        let failed = |source| LogError::of("write the journal's superblock", &path, source);
-        // Whatever fails from here on leaves a file that is made anew before it is used again.
-        self.superblock_due = true;
-        let file = self.fs.open(&path, Mode::Update).map_err(|source| reading::unopened(&path, source))?;
-        let mut written = 0;
-        while let Some(rest) = slot.get(written..).filter(|rest| !rest.is_empty()) {
-            let offset = at.saturating_add(u64::try_from(written).unwrap_or_default());
-            match self.fs.write_at(&file, rest, offset) {
-                Ok(0) => return Err(failed(io::Error::from(io::ErrorKind::WriteZero))),
-                Ok(more) => written += more,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(failed(error)),
-            }
-        }
-        if let Err(source) = self.sync(&file) {
-            self.poison(self.segment);
-            return Err(failed(source));
-        }
-        self.superblock_due = false;
-        Ok(())
-    }
-
-    fn advance_superblock(&mut self) {
-        self.superblock.generation = self.superblock.generation.saturating_add(1);
-        self.superblock.segment = self.segment;
-        self.superblock.seq = self.link.seq;
-        self.superblock.h = self.link.h.clone();
     }
 
     /// Makes the reserve, if there is none and there is room for it.
