@@ -14,12 +14,13 @@ use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
 use thiserror::Error;
 
 use self::signals::{Heard, Signals};
+use crate::clock;
 use crate::config::{self, Config, DesiredSource, HubSettings, Mode, Needs, Sources};
 use crate::control::brake::LocalBrake;
 use crate::control::{Control, Event, Memory, Setup, Signal, Wires, Work, observer, store::Store};
 use crate::http::HttpError;
 use crate::hub;
-use crate::journal::Journal;
+use crate::journal::{Identity, Journal, LogError, Recovered, refuse_unfit_file_system};
 use crate::lanes::{self, Lanes, Permits};
 use crate::paths::{StateDir, StateError};
 use crate::plan;
@@ -43,6 +44,8 @@ pub enum DaemonError {
     NoProxmox,
     #[error("cannot set up the hub's client")]
     Hub(#[source] HttpError),
+    #[error("the state directory cannot hold the journal")]
+    Journal(#[source] LogError),
     #[error("cannot hear signals")]
     Signals(#[source] io::Error),
     #[error("cannot start the thread {name}")]
@@ -56,13 +59,14 @@ pub fn run(config: Config, sources: &Sources) -> Result<(), DaemonError> {
     let state = StateDir::open(&config.agent.state_dir)?;
     let _lock = state.lock()?;
     let host_id = host_id(&config, &state)?;
+    let journal = journal(&state, &host_id)?;
     let signals = Signals::listen().map_err(DaemonError::Signals)?;
     let mut config = config;
     let mut memory = Memory::default();
     let sequence = Sequence::default();
     loop {
         say_start(&config, &host_id);
-        let threads = Threads::start(&config, &host_id, &state, memory, &sequence)?;
+        let threads = Threads::start(&config, &host_id, &state, &journal, memory, &sequence)?;
         let (then, left) = threads.attend(&config, sources, &host_id, &signals);
         memory = left;
         match then? {
@@ -80,6 +84,27 @@ fn host_id(config: &Config, state: &StateDir) -> Result<String, StateError> {
         Some(host_id) => Ok(host_id),
         None => state.host_id(),
     }
+}
+
+/// Opened once for the whole process: a changed configuration goes on with it.
+fn journal(state: &StateDir, host_id: &str) -> Result<Arc<Journal>, DaemonError> {
+    if let Some(warning) = refuse_unfit_file_system(state.path()).map_err(DaemonError::Journal)? {
+        log::warn!("{warning}");
+    }
+    let identity = Identity::of_this_machine(host_id);
+    let (journal, Recovered { open, damage }) = Journal::open(state, identity, clock::now());
+    if let Some(damage) = damage {
+        log::error!("{damage}");
+    }
+    for intent in open {
+        let task = intent.upid.as_deref().unwrap_or("none known");
+        log::warn!(
+            "begun before and its end is not known: {} (intent {}, task {task})",
+            intent.step,
+            intent.seq
+        );
+    }
+    Ok(Arc::new(journal))
 }
 
 fn say_start(config: &Config, host_id: &str) {
@@ -156,6 +181,7 @@ impl Threads {
         config: &Config,
         host_id: &str,
         state: &StateDir,
+        journal: &Arc<Journal>,
         memory: Memory,
         sequence: &Sequence,
     ) -> Result<Self, DaemonError> {
@@ -180,10 +206,16 @@ impl Threads {
             }
         };
         let (eye, tell) = (Arc::clone(&connection), events.clone());
-        let body = move || observer::run(&eye, &requests, |look| drop(tell.send(Event::Observed(look))));
+        let told_the_time = Arc::clone(journal);
+        let body = move || {
+            observer::run(&eye, &requests, |look| {
+                told_the_time.note_clock(clock::now());
+                drop(tell.send(Event::Observed(look)));
+            });
+        };
         others.push(("observer", spawn("observer", &farewells, body)?));
 
-        let setup = setup(config, host_id, state, connection);
+        let setup = setup(config, host_id, state, journal, connection);
         let wires =
             Wires { ticks: reconciles, events: inbox, tell: events.clone(), looks, pokes, stop: Some(stop) };
         let lanes = Lanes::new(lanes::Settings { idle: config.limits.lane_idle });
@@ -268,7 +300,13 @@ fn reporter(
     })
 }
 
-fn setup(config: &Config, host_id: &str, state: &StateDir, connection: Arc<pve::Connection>) -> Setup {
+fn setup(
+    config: &Config,
+    host_id: &str,
+    state: &StateDir,
+    journal: &Arc<Journal>,
+    connection: Arc<pve::Connection>,
+) -> Setup {
     let limits = &config.limits;
     let count = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
     Setup {
@@ -287,7 +325,7 @@ fn setup(config: &Config, host_id: &str, state: &StateDir, connection: Arc<pve::
         },
         work: Work {
             connection,
-            journal: Arc::new(Journal::default()),
+            journal: Arc::clone(journal),
             permits: Permits::new(lanes::Limits {
                 power: count(limits.power),
                 config: count(limits.config),

@@ -11,6 +11,7 @@ mod fs;
 mod identity;
 mod line;
 mod operations;
+mod pen;
 mod reading;
 mod record;
 mod salvage;
@@ -31,14 +32,13 @@ pub use self::salvage::{SALVAGED, Salvage, Salvaged, salvage};
 pub use self::superblock::Superblock;
 pub use self::verify::{Look, Verdict, verify};
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use self::operations::Refusals;
+use self::pen::{Pen, Shown, Writer, lock};
 use self::record::{Decision, Ended, Intent, Issued, Record, Settled, StepEnd};
-use self::state::{Place, State};
 use crate::clock;
 use crate::gate::{Approved, Loss};
 use crate::model::guest::GuestId;
@@ -46,18 +46,16 @@ use crate::model::op::{OpEnd, OpId, OpKind, Via};
 use crate::model::outcome::Outcome;
 use crate::model::step::Step;
 use crate::model::time::Timestamp;
+use crate::paths::StateDir;
 
-/// Shared by all threads.
+/// Shared by all threads. The default keeps nothing: it is for a run that changes nothing of lasting value, such as the
+/// self-test's, which may take place beside the daemon that holds the file.
 #[derive(Debug, Default)]
 pub struct Journal {
-    inner: Mutex<Inner>,
-}
-
-#[derive(Debug, Default)]
-struct Inner {
-    state: State,
-    next: u64,
-    refusals: Refusals,
+    writer: Mutex<Writer>,
+    shown: Mutex<Shown>,
+    /// The first eight characters of this boot's id.
+    boot: String,
 }
 
 /// An intent that has been recorded; not `Clone`, one call each.
@@ -72,8 +70,10 @@ pub struct Recorded {
 /// Why something was not recorded, and so was not done.
 #[derive(Debug, Error)]
 pub enum JournalError {
-    #[error("the journal cannot be written: {0}")]
-    Unwritable(String),
+    #[error(transparent)]
+    Write(#[from] LogError),
+    #[error("{0}")]
+    Closed(String),
     #[error("nothing that cannot be undone is done now: {0}")]
     NoDestructive(String),
 }
@@ -226,20 +226,41 @@ impl Recorded {
 }
 
 impl Journal {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Opens the journal of a state directory whose lock the caller holds. What was found there is written down first of all;
+    /// no damage keeps the agent from starting, and [`Journal::health`] says what it must not do.
+    pub fn open(state: &StateDir, identity: Identity, now: Timestamp) -> (Self, Recovered) {
+        let boot = identity.boot().to_owned();
+        let (writer, shown, found) = pen::open(&state.file(FOLDER), identity);
+        let journal = Self { writer: Mutex::new(writer), shown: Mutex::new(shown), boot };
+        if let Some(found) = &found {
+            journal.pen().note_found(found, now);
+        }
+        if let Err(error) = journal.end_interrupted_ops() {
+            log::error!("the end of an operation is not in the journal: {error}");
+        }
+        let recovered =
+            Recovered { open: journal.open_intents(), damage: journal.health().into_fault().err() };
+        (journal, recovered)
+    }
+
+    fn pen(&self) -> Pen<'_> {
+        Pen::new(&self.writer, &self.shown, &self.boot)
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        lock(&self.shown)
     }
 
     pub fn health(&self) -> Health {
-        self.lock().health()
+        self.shown().health()
     }
 
     /// Records what is about to be done. Only what was recorded can be sent.
     pub fn record(&self, approved: Approved) -> Result<Recorded, JournalError> {
-        let mut inner = self.lock();
+        let mut pen = self.pen();
         let now = clock::now();
         if approved.destructive() {
-            if let Health::NoDestructive(why) = inner.health() {
+            if let Health::NoDestructive(why) = pen.shown().health() {
                 return Err(JournalError::NoDestructive(why));
             }
         }
@@ -258,7 +279,7 @@ impl Journal {
             intent: None,
             boot_then: None,
         };
-        let seq = inner.write(Record::Intent(Box::new(intent)), now)?;
+        let seq = pen.write(Record::Intent(Box::new(intent)), now)?;
         log::info!("intent {seq}: {step}");
         Ok(Recorded { seq, step, volumes, began: now })
     }
@@ -271,109 +292,85 @@ impl Journal {
     /// The same, for an intent of before.
     pub fn adopted(&self, intent: u64, guest: GuestId, upid: &str) -> Result<(), JournalError> {
         let issued = Issued { intent, guest, upid: upid.to_owned() };
-        self.lock().write(Record::Issued(issued), clock::now()).map(drop)
+        self.pen().write(Record::Issued(issued), clock::now()).map(drop)
     }
 
     /// How a step ended. What still runs has not ended: the intent stays open.
     pub fn ended(&self, intent: u64, outcome: &Outcome) -> Result<(), JournalError> {
-        let mut inner = self.lock();
-        let Some(open) = inner.state.intent_of(intent) else { return Ok(()) };
+        let mut pen = self.pen();
+        let Some(open) = pen.shown().state.intent_of(intent).cloned() else { return Ok(()) };
         let of = (intent, open.guest, open.step.to_string(), open.op_id.clone());
         let Some(end) = StepEnd::of(outcome, of) else { return Ok(()) };
         let record = match outcome {
             Outcome::Uncertain { .. } => Record::Uncertain(end),
             _ => Record::Done(end),
         };
-        inner.write(record, clock::now()).map(drop)
+        pen.write(record, clock::now()).map(drop)
     }
 
     /// What the gate said of a step: refused with this loss, or no longer refused. Written once for each change.
     pub fn decision(&self, guest: GuestId, what: &str, loss: Option<&Loss>) {
-        let mut inner = self.lock();
+        let mut pen = self.pen();
         let loss = loss.map(|loss| loss.what.clone());
-        let before = inner.state.refused(guest);
+        let before = pen.shown().state.refused(guest).cloned();
         let is_news = match (&loss, before) {
             (None, before) => before.is_some(),
-            (Some(loss), Some((step, known))) => step != what || known != loss,
+            (Some(loss), Some((step, known))) => step != what || known != *loss,
             (Some(_), None) => true,
         };
         if is_news {
             let record = Record::Decision(Decision { guest, what: what.to_owned(), loss });
-            inner.write_or_say(record, clock::now());
+            pen.write_or_say(record, clock::now());
         }
     }
 
     /// The steps of before whose end is not known.
     pub fn open_intents(&self) -> Vec<OpenIntent> {
-        self.lock().state.intents().cloned().collect()
+        self.shown().state.intents().cloned().collect()
     }
 
     /// Those of one guest, in the order in which they began.
     pub fn open_intents_of(&self, guest: GuestId) -> Vec<OpenIntent> {
-        self.lock().state.intents().filter(|intent| intent.guest == guest).cloned().collect()
+        self.shown().state.intents().filter(|intent| intent.guest == guest).cloned().collect()
     }
 
     /// Ends the operations whose step has ended and which nobody goes on with.
     pub fn end_interrupted_ops(&self) -> Result<(), JournalError> {
-        let mut inner = self.lock();
-        for (op_id, end) in inner.state.ops_unended() {
-            let guest = inner.state.op(&op_id).and_then(|op| op.guest);
-            inner.write(Record::Ended(Ended { op_id, guest, end }), clock::now())?;
+        let mut pen = self.pen();
+        let unended = pen.shown().state.ops_unended();
+        for (op_id, end) in unended {
+            let guest = pen.shown().state.op(&op_id).and_then(|op| op.guest);
+            pen.write(Record::Ended(Ended { op_id, guest, end }), clock::now())?;
         }
         Ok(())
     }
 
     /// What tells this boot of the machine from others, as intents carry it.
     pub fn boot(&self) -> String {
-        String::new()
+        self.boot.clone()
     }
 
     /// Whether this task is known to be that of some recorded step.
     pub fn is_known_task(&self, upid: &str) -> bool {
-        self.lock().state.is_known_task(upid)
+        self.shown().state.is_known_task(upid)
     }
 
     /// The guests of which nobody can say whether a step happened.
     pub fn doubts(&self) -> std::collections::BTreeMap<GuestId, Doubt> {
-        self.lock().state.doubts().clone()
+        self.shown().state.doubts().clone()
     }
 
     /// The doubt about a guest is over, and why.
     pub fn settled(&self, guest: GuestId, why: &str) {
-        let mut inner = self.lock();
-        if inner.state.doubts().contains_key(&guest) {
+        let mut pen = self.pen();
+        if pen.shown().state.doubts().contains_key(&guest) {
             let record = Record::Settled(Settled { guest, why: why.to_owned() });
-            inner.write_or_say(record, clock::now());
+            pen.write_or_say(record, clock::now());
         }
     }
 
     /// The last entries of the history, oldest first.
     pub fn audit_tail(&self, count: usize) -> Vec<AuditEntry> {
-        self.lock().state.audit_tail(count)
-    }
-}
-
-impl Inner {
-    fn health(&self) -> Health {
-        match self.state.damage().or(self.state.unreadable()) {
-            Some(why) => Health::NoDestructive(why.to_owned()),
-            None => Health::Sound,
-        }
-    }
-
-    /// Writes a record durably and takes it in; gives its number.
-    fn write(&mut self, record: Record, now: Timestamp) -> Result<u64, JournalError> {
-        self.next += 1;
-        let place = Place { seq: self.next, at: now, boot: String::new(), hash: String::new() };
-        self.state.apply(&place, record, false);
-        Ok(place.seq)
-    }
-
-    /// For what may be missing from the journal without harm.
-    fn write_or_say(&mut self, record: Record, now: Timestamp) {
-        let kind = record.kind();
-        if let Err(error) = self.write(record, now) {
-            log::error!("a record ({kind}) is missing from the journal: {error}");
-        }
+        self.shown().state.audit_tail(count)
     }
 }

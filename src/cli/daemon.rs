@@ -35,7 +35,7 @@ pub(super) fn run(global: &Global) -> Result<Exit, Failure> {
         Err(DaemonError::State(error)) => Err(error.into()),
         Err(error) => {
             let exit = match &error {
-                DaemonError::NoProxmox => Exit::Configuration,
+                DaemonError::NoProxmox | DaemonError::Journal(_) => Exit::Configuration,
                 DaemonError::Hub(fault) => http_exit(fault),
                 _ => Exit::Failed,
             };

@@ -1,6 +1,6 @@
 //! What a record says to somebody who reads the history: who did what to whom, and what came of it. Pure.
 
-use super::record::{Record, StepEnd, StepResult};
+use super::record::{self, Record, StepEnd, StepResult};
 use super::state::State;
 use crate::model::op::OpId;
 
@@ -58,11 +58,18 @@ pub(super) fn told(record: &Record, state: &State) -> Option<(String, String, St
         Record::Damage(damage) => {
             ("journal".to_owned(), "host".to_owned(), damage.why.clone(), "agent".to_owned())
         }
+        Record::Salvaged(salvaged) => (
+            "journal".to_owned(),
+            "host".to_owned(),
+            format!("salvaged: {}", salvaged.why),
+            "operator".to_owned(),
+        ),
         Record::Intent(_) | Record::Issued(_) | Record::Ack(_) | Record::Clock(_) | Record::Past(_) => {
             return None;
         }
     };
     let (what, subject, result, by) = told;
+    let cut = |text: &str| record::cut(text, MOST_CHARS);
     Some((cut(&what), subject, cut(&result), cut(&by)))
 }
 
@@ -84,11 +91,4 @@ fn with_reason(word: &str, reason: &str) -> String {
 
 fn by(op_id: Option<&OpId>) -> String {
     op_id.map_or_else(|| "reconcile".to_owned(), |op_id| format!("op {op_id}"))
-}
-
-fn cut(text: &str) -> String {
-    if text.chars().count() <= MOST_CHARS {
-        return text.to_owned();
-    }
-    text.chars().take(MOST_CHARS).chain(['…']).collect()
 }

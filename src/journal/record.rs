@@ -13,6 +13,9 @@ use crate::model::outcome::Outcome;
 use crate::model::step::Step;
 use crate::model::time::Timestamp;
 
+/// A line has a limit, and Proxmox may have much to say.
+const MOST_CHARS: usize = 2_000;
+
 pub(super) type Fields = Map<String, Value>;
 
 /// One record. The word of each is [`Record::kind`].
@@ -35,6 +38,7 @@ pub(super) enum Record {
     Trust(Trust),
     /// The journal itself was found damaged or lost.
     Damage(Damage),
+    Salvaged(Salvaged),
     Decision(Decision),
     /// Only in a snapshot: what is past and still tells something.
     Past(Past),
@@ -166,6 +170,9 @@ pub(super) struct Floor {
     /// Somebody entitled to it has seen that the journal was damaged.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(super) damage_seen: bool,
+    /// The clock cannot be believed: once it can, the floor is to be raised again.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) is_due: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -181,6 +188,22 @@ pub(super) struct Trust {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Damage {
     pub(super) why: String,
+    pub(super) floor: Timestamp,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) is_due: bool,
+}
+
+/// The last record of a journal that was salvaged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Salvaged {
+    pub(super) why: String,
+}
+
+/// Whether a record ends something, and so may use what was set aside for that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    Yes,
+    No,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -231,8 +254,27 @@ impl Record {
             Self::Clock(_) => "hw",
             Self::Trust(_) => "trust",
             Self::Damage(_) => "damage",
+            Self::Salvaged(_) => "salvaged",
             Self::Decision(_) => "decision",
             Self::Past(_) => "past",
+        }
+    }
+
+    pub(super) fn ending(&self) -> Ending {
+        match self {
+            Self::Issued(_) | Self::Done(_) | Self::Uncertain(_) | Self::Ended(_) => Ending::Yes,
+            Self::Accept(_)
+            | Self::Reject(_)
+            | Self::Intent(_)
+            | Self::Ack(_)
+            | Self::Settled(_)
+            | Self::Floor(_)
+            | Self::Clock(_)
+            | Self::Trust(_)
+            | Self::Damage(_)
+            | Self::Salvaged(_)
+            | Self::Decision(_)
+            | Self::Past(_) => Ending::No,
         }
     }
 
@@ -250,6 +292,7 @@ impl Record {
             Self::Clock(record) => serde_json::to_value(record),
             Self::Trust(record) => serde_json::to_value(record),
             Self::Damage(record) => serde_json::to_value(record),
+            Self::Salvaged(record) => serde_json::to_value(record),
             Self::Decision(record) => serde_json::to_value(record),
             Self::Past(record) => serde_json::to_value(record),
         };
@@ -275,6 +318,7 @@ impl Record {
             "hw" => parse(fields).map(Self::Clock),
             "trust" => parse(fields).map(Self::Trust),
             "damage" => parse(fields).map(Self::Damage),
+            "salvaged" => parse(fields).map(Self::Salvaged),
             "decision" => parse(fields).map(Self::Decision),
             "past" => parse(fields).map(Self::Past),
             _ => return None,
@@ -300,7 +344,7 @@ impl StepEnd {
             op_id,
             result,
             code: code.to_owned(),
-            message,
+            message: cut(&message, MOST_CHARS),
             upid,
             left,
             ended_at: None,
@@ -346,6 +390,14 @@ impl StepEnd {
             volumes_left: self.left.clone(),
             at,
         }
+    }
+}
+
+/// The start of a text, at most so long.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => text.get(..end).unwrap_or_default().chars().chain(['…']).collect(),
+        None => text.to_owned(),
     }
 }
 

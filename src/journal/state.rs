@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::audit::told;
 use super::record::{
-    Accept, Ack, Clock, Damage, Decision, Ended, Fields, Floor, Intent, Issued, Past, Record, Settled,
-    StepEnd, StepResult, Trust,
+    Accept, Ack, Clock, Damage, Decision, Ended, Fields, Floor, Intent, Issued, Past, Record, Salvaged,
+    Settled, StepEnd, StepResult, Trust,
 };
 use super::{AuditEntry, Doubt, OpRecord, OpState, OpenIntent};
 use crate::authz::SKEW_S;
@@ -57,6 +57,8 @@ pub(super) struct State {
     destructive: VecDeque<Timestamp>,
     upids: VecDeque<String>,
     floor: Option<Timestamp>,
+    /// The floor is to be raised once the clock can be believed.
+    floor_is_due: bool,
     clock_hw: Option<Timestamp>,
     trust_version: Option<u64>,
     damage: Option<String>,
@@ -116,15 +118,28 @@ impl State {
             Record::Settled(Settled { guest, why: _ }) => {
                 self.doubts.remove(&guest);
             }
-            Record::Floor(Floor { iat, why: _, damage_seen }) => {
+            Record::Floor(Floor { iat, why: _, damage_seen, is_due }) => {
                 self.floor = self.floor.max(Some(iat));
+                self.floor_is_due = is_due;
                 if damage_seen {
                     self.damage = None;
                 }
             }
             Record::Clock(Clock { clock_hw }) => self.clock_hw = self.clock_hw.max(Some(clock_hw)),
             Record::Trust(Trust { version }) => self.trust_version = self.trust_version.max(Some(version)),
-            Record::Damage(Damage { why }) => self.damage = Some(why),
+            Record::Damage(Damage { why, floor, is_due }) => {
+                self.damage = Some(why);
+                self.floor = self.floor.max(Some(floor));
+                self.floor_is_due = is_due;
+            }
+            Record::Salvaged(Salvaged { why }) => {
+                self.damage = Some(format!(
+                    "the journal was salvaged ({why}), and records may be missing; have a floor.raise signed: felhom-agent op \
+                     draft floor-raise"
+                ));
+                self.floor =
+                    self.floor.max(Some(Timestamp::from_unix(place.at.unix().saturating_add(SKEW_S))));
+            }
             Record::Decision(Decision { guest, what, loss }) => {
                 match loss {
                     Some(loss) => self.decisions.insert(guest, (what, loss)),
@@ -228,9 +243,13 @@ impl State {
     }
 
     /// The superblock's own memory of both, which is never behind by more than its interval.
-    pub(super) fn at_least(&mut self, floor: Timestamp, clock_hw: Timestamp) {
-        self.floor = self.floor.max(Some(floor));
-        self.clock_hw = self.clock_hw.max(Some(clock_hw));
+    pub(super) fn at_least(&mut self, floor: Option<Timestamp>, clock_hw: Option<Timestamp>) {
+        self.floor = self.floor.max(floor);
+        self.clock_hw = self.clock_hw.max(clock_hw);
+    }
+
+    pub(super) fn floor_is_due(&self) -> bool {
+        self.floor_is_due
     }
 
     pub(super) fn saw_clock(&mut self, now: Timestamp) {
@@ -329,19 +348,29 @@ impl State {
         nonces.retain(|_, op_id| ops.contains_key(op_id));
     }
 
+    /// In pieces that fit into a line each.
+    fn past(&self) -> Vec<Record> {
+        let audit: Vec<AuditEntry> = self.audit.iter().cloned().collect();
+        let destructive: Vec<Timestamp> = self.destructive.iter().copied().collect();
+        let upids: Vec<String> = self.upids.iter().cloned().collect();
+        let audit = audit.chunks(8).map(|audit| Past { audit: audit.to_vec(), ..Past::default() });
+        let destructive =
+            destructive.chunks(500).map(|at| Past { destructive: at.to_vec(), ..Past::default() });
+        let upids = upids.chunks(50).map(|upids| Past { upids: upids.to_vec(), ..Past::default() });
+        audit.chain(destructive).chain(upids).map(Record::Past).collect()
+    }
+
     /// The records of which this state comes again, in an order that can be folded.
     pub(super) fn snapshot(&self) -> Vec<(&'static str, Fields)> {
-        let mut records = vec![Record::Past(Past {
-            audit: self.audit.iter().cloned().collect(),
-            destructive: self.destructive.iter().copied().collect(),
-            upids: self.upids.iter().cloned().collect(),
-        })];
-        records.extend(
-            self.floor.map(|iat| Record::Floor(Floor { iat, why: "kept".to_owned(), damage_seen: false })),
-        );
+        let mut records = self.past();
         records.extend(self.clock_hw.map(|clock_hw| Record::Clock(Clock { clock_hw })));
         records.extend(self.trust_version.map(|version| Record::Trust(Trust { version })));
-        records.extend(self.damage.clone().map(|why| Record::Damage(Damage { why })));
+        let (floor, is_due) = (self.floor(), self.floor_is_due);
+        records.extend(self.damage.clone().map(|why| Record::Damage(Damage { why, floor, is_due })));
+        records.extend(
+            self.floor
+                .map(|iat| Record::Floor(Floor { iat, why: "kept".to_owned(), damage_seen: false, is_due })),
+        );
         for (guest, (what, loss)) in &self.decisions {
             let (guest, what, loss) = (*guest, what.clone(), Some(loss.clone()));
             records.push(Record::Decision(Decision { guest, what, loss }));
