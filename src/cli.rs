@@ -6,16 +6,21 @@ mod exit;
 mod help;
 mod indent;
 mod journal;
+mod key_file;
+mod keygen;
+mod keyring;
 mod line;
 mod log_queue;
 mod logging;
+mod op;
 mod page;
+mod passphrase;
 mod pin;
 mod plan;
 mod print;
+mod private_file;
 mod report;
 mod selftest;
-#[expect(dead_code, reason = "the commands that ask the daemon come next")]
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -35,7 +40,10 @@ use crate::pve::PveError;
 use self::config::ConfigCommand;
 pub use self::exit::Exit;
 use self::journal::JournalCommand;
+use self::keygen::KeygenArguments;
+use self::keyring::KeyringCommand;
 use self::line::{Given, Line, Stop};
+use self::op::OpCommand;
 use self::pin::PinArguments;
 use self::plan::PlanArguments;
 use self::print::Output;
@@ -66,6 +74,9 @@ enum Command {
     Config(ConfigCommand),
     Journal(JournalCommand),
     Pin(PinArguments),
+    Keygen(KeygenArguments),
+    Keyring(KeyringCommand),
+    Op(OpCommand),
     Version,
 }
 
@@ -89,6 +100,9 @@ impl Command {
             "journal" => JournalCommand::parse(line).map(Self::Journal),
             "config" => ConfigCommand::parse(line).map(Self::Config),
             "pin" => PinArguments::parse(line).map(Self::Pin),
+            "keygen" => KeygenArguments::parse(line).map(Self::Keygen),
+            "keyring" => KeyringCommand::parse(line).map(Self::Keyring),
+            "op" => OpCommand::parse(line).map(Self::Op),
             "version" => line.end(&version::PAGE).map(|()| Self::Version),
             _ => Err(Stop::Help(help::page(line)?)),
         }
@@ -237,6 +251,9 @@ fn run_command(global: &Global, command: &Command, output: &mut Output) -> Resul
         Command::Journal(command) => journal::run(global, command, output),
         Command::Config(command) => config::run(global, command, output),
         Command::Pin(arguments) => pin::run(arguments, output),
+        Command::Keygen(arguments) => keygen::run(arguments, output),
+        Command::Keyring(command) => keyring::run(command, output),
+        Command::Op(command) => op::run(global, command, output),
         Command::Version => Ok(version::run(output)),
     }
 }

@@ -2,11 +2,14 @@
 
 use super::line::{Given, Line, Stop};
 use super::page::{Page, repeated};
-use super::{config, daemon, journal, pin, plan, report, selftest, version};
+use super::{config, daemon, journal, keygen, keyring, op, pin, plan, report, selftest, version};
 
 pub(super) static PROGRAM: Page = Page {
     name: "",
-    commands: &["daemon", "plan", "report", "selftest", "journal", "config", "pin", "version", "help"],
+    commands: &[
+        "daemon", "plan", "report", "selftest", "journal", "config", "pin", "keygen", "keyring", "op",
+        "version", "help",
+    ],
     options: &["--version", "--selftest[=task|=hub]"],
     text: "\
 felhom-agent keeps a Proxmox VE node as it should be.
@@ -21,6 +24,9 @@ Commands:
   journal   shows what was done, and whether that can be believed
   config    checks or shows the configuration
   pin       prints the SHA-256 of a certificate, for pin_sha256
+  keygen    makes a key that signs operations
+  keyring   shows, makes and signs keyrings: who may sign operations
+  op        drafts, shows, signs, verifies, submits and follows operations
   version   prints the version
   help      prints the help of a command, as COMMAND --help does
 
@@ -49,7 +55,7 @@ Example: felhom-agent help selftest task
 ",
 };
 
-pub(super) static PAGES: [&Page; 17] = [
+pub(super) static PAGES: [&Page; 29] = [
     &PROGRAM,
     &daemon::PAGE,
     &plan::PAGE,
@@ -65,6 +71,18 @@ pub(super) static PAGES: [&Page; 17] = [
     &config::CHECK,
     &config::SHOW,
     &pin::PAGE,
+    &keygen::PAGE,
+    &keyring::PAGE,
+    &keyring::show::PAGE,
+    &keyring::draft::PAGE,
+    &keyring::sign::PAGE,
+    &op::PAGE,
+    &op::draft::PAGE,
+    &op::show::PAGE,
+    &op::sign::PAGE,
+    &op::verify::PAGE,
+    &op::submit::PAGE,
+    &op::status::PAGE,
     &version::PAGE,
     &PAGE,
 ];

@@ -1,12 +1,13 @@
 //! The words of the command line, read one by one; what every command takes is taken out here.
 
 use std::ffi::OsString;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use lexopt::{Arg, Parser};
 
 use super::Global;
-use super::page::Page;
+use super::page::{Page, repeated};
 
 /// Why there is nothing to run.
 #[derive(Debug)]
@@ -73,6 +74,32 @@ impl Line {
             .or_else(|| self.parser.value().ok().filter(is_word))
             .filter(|value| !value.is_empty())
             .ok_or_else(|| page.usage(&format!("a value is missing: {option}")))
+    }
+
+    /// The value of the option that was just read, as text.
+    pub(super) fn text(&mut self, page: &Page, option: &str) -> Result<String, Stop> {
+        let value = self.value(page, option)?;
+        value.into_string().map_err(|_bytes| page.usage(&format!("the value of {option} is not UTF-8")))
+    }
+
+    /// The value of the option that was just read, as a number within bounds.
+    pub(super) fn number(
+        &mut self,
+        page: &Page,
+        option: &str,
+        allowed: RangeInclusive<u64>,
+    ) -> Result<u64, Stop> {
+        let text = self.text(page, option)?;
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse() {
+            Ok(number) if digits && allowed.contains(&number) => Ok(number),
+            _ => {
+                let name = option.split(' ').next().unwrap_or(option);
+                let (least, most) = allowed.into_inner();
+                let found = format!("{name} {} is not in bounds", repeated(&text));
+                Err(page.usage(&format!("{found}\nallowed are {least} to {most}")))
+            }
+        }
     }
 
     /// What stands behind an option's `=`, for an option that may also stand alone.

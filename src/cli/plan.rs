@@ -91,7 +91,7 @@ pub(super) fn desired(config: &Config) -> Result<DesiredState, Failure> {
     manifest::parse(&bytes, &host_id, clock::now()).map_err(|error| Failure::new(Exit::Failed, &error))
 }
 
-fn host_id(config: &Config) -> Result<String, Failure> {
+pub(super) fn host_id(config: &Config) -> Result<String, Failure> {
     if let Some(host_id) = config.hub.as_ref().and_then(|hub| hub.host_id.clone()) {
         return Ok(host_id);
     }

@@ -259,6 +259,13 @@ fn the_parser_takes_every_option_and_command_of_the_pages() {
     assert_eq!(below, commands().count(), "each page is some page's command");
 }
 
+/// `keyring show` of `keyring show FILE` and of ``keyring show` | …``.
+fn command_of(text: &str) -> String {
+    let text = text.split(['[', '`', '\\']).next().unwrap_or(text);
+    let is_command = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase());
+    text.split_whitespace().take_while(is_command).collect::<Vec<_>>().join(" ")
+}
+
 #[test]
 fn readme_and_man_page_name_every_command_and_option() {
     let readme = include_str!("../../README.md");
@@ -270,20 +277,13 @@ fn readme_and_man_page_name_every_command_and_option() {
         let row = section
             .lines()
             .filter_map(|line| line.strip_prefix("| `felhom-agent "))
-            .find(|row| {
-                row.split(['[', '`'])
-                    .next()
-                    .is_some_and(|name| name.split(" --").next().unwrap_or(name).trim_end() == page.name)
-            })
+            .find(|row| command_of(row) == page.name)
             .unwrap_or_else(|| panic!("README does not name {}", page.name));
         let paragraph = man
             .split("\n.TP\n")
             .find(|paragraph| {
                 let heading = paragraph.lines().next().and_then(|line| line.split_once(' '));
-                heading.is_some_and(|(_, heading)| {
-                    let name = heading.split(['[', '\\']).next().unwrap_or(heading);
-                    name.split(" --").next().unwrap_or(name).trim_end() == page.name
-                })
+                heading.is_some_and(|(_, heading)| command_of(heading) == page.name)
             })
             .unwrap_or_else(|| panic!("the man page does not name {}", page.name));
         for option in page.options {
