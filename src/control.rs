@@ -8,6 +8,7 @@
 //! An event says *that* something happened; what is true is looked at again. A lost or doubled tick harms nothing. A guest has at
 //! most one job in its lane, and the job re-reads its guest before it does anything.
 
+pub mod asked;
 mod book;
 pub mod brake;
 mod converge;
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, at, never, select};
 
+use self::asked::Seen;
 use self::book::{Book, Moment, Verdict};
 use self::brake::{Brake, LocalBrake};
 use self::converge::{Converged, Worker};
@@ -31,16 +33,15 @@ use self::observer::{Look, Request};
 use crate::clock;
 use crate::execute::Settling;
 use crate::hub::wire::ControlEnvelope;
-use crate::journal::AuditEntry;
 use crate::lanes::{Closed, Lanes, Resolution};
 use crate::model::desired::DesiredGuest;
-use crate::model::guest::{GuestId, Vmid};
-use crate::model::op::ClockTrust;
+use crate::model::guest::GuestId;
 use crate::plan;
 use crate::source::Found;
 use crate::status::AgentStatus;
 use crate::status::condition::{ManifestState, Reach, Situation, conditions};
 
+pub use self::asked::{Answer, Query, Reports};
 pub use self::converge::Work;
 
 /// What a call may take beyond its deadline until its lane has understood that.
@@ -89,28 +90,6 @@ pub enum Signal {
     Refresh,
 }
 
-/// A question from another thread. Whoever asks waits a bounded time and does without an answer.
-#[derive(Debug)]
-pub struct Query {
-    /// Has room for the one answer, so that control never waits.
-    pub reply: Sender<Answer>,
-}
-
-/// What control knows at the moment.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    pub status: AgentStatus,
-    /// The guests that the desired state names.
-    pub managed: BTreeSet<Vmid>,
-    /// How many looks at the node have come back.
-    pub looks: u64,
-    /// The guests with a job in their lane.
-    pub busy: Vec<GuestId>,
-    /// The end of the history, oldest first.
-    pub audit: Vec<AuditEntry>,
-    pub clock: ClockTrust,
-}
-
 /// What control remembers over a re-read of the configuration.
 #[derive(Debug, Default)]
 pub struct Memory {
@@ -118,6 +97,7 @@ pub struct Memory {
     status: Option<AgentStatus>,
     /// What the hub last said, even if it could not be kept on disk.
     blocked: bool,
+    reports: Reports,
 }
 
 /// What control is given at its start.
@@ -171,6 +151,9 @@ pub struct Control {
     looks: u64,
     /// The guests whose steps of before are being found out.
     settling: BTreeSet<GuestId>,
+    /// The last look, for whoever asks what would be done.
+    seen: Option<Seen>,
+    reports: Reports,
 }
 
 /// One look at a time; a wish for another meanwhile is granted right after it.
@@ -207,6 +190,8 @@ impl Control {
             look: Looking::No,
             looks: 0,
             settling: BTreeSet::new(),
+            seen: None,
+            reports: memory.reports,
         };
         control.adopt();
         control
@@ -255,12 +240,13 @@ impl Control {
             Event::LaneDone(done) => self.lane_done(*done),
             Event::Settled(guest, end) => self.settled(guest, *end),
             Event::Envelope(envelope) => self.envelope(&envelope),
-            Event::HubFault(message) => self.hub = Reach::Unreachable(message),
+            Event::HubFault(message) => {
+                self.reports.failed += 1;
+                self.hub = Reach::Unreachable(message);
+            }
             Event::Signal(Signal::Refresh) => self.refresh(),
             Event::Signal(Signal::Stop | Signal::HandOver) => {}
-            Event::Query(query) => {
-                query.reply.try_send(self.answer()).ok();
-            }
+            Event::Query(query) => self.asked(&query),
         }
         self.restate();
     }
@@ -366,6 +352,7 @@ impl Control {
                 }
             }
         }
+        self.seen = Some(Seen { node: look.node, at: clock::now() });
         self.tell_settled();
         self.settle();
         if again {
@@ -419,6 +406,8 @@ impl Control {
 
     fn envelope(&mut self, envelope: &ControlEnvelope) {
         self.hub = Reach::Reachable;
+        self.reports.arrived += 1;
+        self.reports.last_arrived = Some(clock::now());
         match envelope.blocked {
             Some(true) => {
                 // The brake first: what is on disk matters only after a restart.
@@ -435,20 +424,6 @@ impl Control {
         }
         if envelope.desired_generation.is_some_and(|generation| generation > self.keeper.generation()) {
             self.poke();
-        }
-    }
-
-    fn answer(&self) -> Answer {
-        let managed = self.keeper.guests().iter().map(|guest| guest.guest.vmid).collect();
-        let status = AgentStatus { at: clock::now(), ..self.status.clone() };
-        let journal = &self.setup.work.journal;
-        Answer {
-            status,
-            managed,
-            looks: self.looks,
-            busy: self.book.busy(),
-            audit: journal.audit_tail(AUDIT_TAIL),
-            clock: journal.clock(clock::now()),
         }
     }
 
@@ -497,7 +472,12 @@ impl Control {
             }
         }
         self.book.nobody_works();
-        Memory { book: self.book, status: Some(self.status), blocked: self.brake.is_on_by_hub() }
+        Memory {
+            book: self.book,
+            status: Some(self.status),
+            blocked: self.brake.is_on_by_hub(),
+            reports: self.reports,
+        }
     }
 }
 

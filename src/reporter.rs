@@ -85,7 +85,7 @@ pub fn run(setup: Setup, ticks: &Receiver<()>, intervals: &Intervals, control: &
 /// What control knows, if it says so in time.
 fn ask_control(control: &Sender<Event>) -> Option<Answer> {
     let (reply, replies) = bounded(1);
-    control.send(Event::Query(Query { reply })).ok()?;
+    control.send(Event::Query(Query::State(reply))).ok()?;
     replies.recv_timeout(CONTROL_WITHIN).ok()
 }
 

@@ -102,6 +102,11 @@ impl Keeper {
         (state.map(|state| state.generation), state.map(|state| state.sha256.clone()))
     }
 
+    /// The desired state in force.
+    pub(super) fn state(&self) -> Option<&DesiredState> {
+        self.current.as_ref().map(|current| &current.state)
+    }
+
     pub(super) fn guests(&self) -> &[Arc<DesiredGuest>] {
         self.current.as_ref().map_or(&[], |current| &current.guests)
     }

@@ -121,7 +121,7 @@ impl Rig {
 
     pub(crate) fn ask(&self) -> Answer {
         let (reply, answer) = bounded(1);
-        self.events.send(Event::Query(Query { reply })).unwrap();
+        self.events.send(Event::Query(Query::State(reply))).unwrap();
         answer.recv_timeout(LONG).expect("control answers from memory")
     }
 

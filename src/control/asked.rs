@@ -1,0 +1,98 @@
+//! What control answers to other threads: the reporter and the local socket. From memory, and never waiting for them.
+
+use std::collections::BTreeSet;
+
+use crossbeam_channel::Sender;
+
+use super::{AUDIT_TAIL, Control};
+use crate::clock;
+use crate::journal::AuditEntry;
+use crate::model::guest::{GuestId, Vmid};
+use crate::model::hold::Halt;
+use crate::model::op::ClockTrust;
+use crate::model::time::Timestamp;
+use crate::plan::{self, NodeObservation, Plan};
+use crate::status::AgentStatus;
+use crate::status::condition::Reach;
+
+/// A question from another thread. Whoever asks waits a bounded time and does without an answer. Each sender has room for the
+/// one answer, so that control never waits.
+#[derive(Debug)]
+pub enum Query {
+    State(Sender<Answer>),
+    /// What would be done, by the last look at the node; nothing before the first.
+    Plan(Sender<Option<Planned>>),
+}
+
+/// What control knows at the moment.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: AgentStatus,
+    /// The guests that the desired state names.
+    pub managed: BTreeSet<Vmid>,
+    /// How many looks at the node have come back, and when the last one did.
+    pub looks: u64,
+    pub looked_at: Option<Timestamp>,
+    /// The guests with a job in their lane.
+    pub busy: Vec<GuestId>,
+    pub reports: Reports,
+    pub proxmox: Reach,
+    /// Who stops every change now, if anybody does.
+    pub halt: Option<Halt>,
+    /// The end of the history, oldest first.
+    pub audit: Vec<AuditEntry>,
+    pub clock: ClockTrust,
+}
+
+/// The reports of this process, by whether the hub took them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reports {
+    pub arrived: u64,
+    pub failed: u64,
+    pub last_arrived: Option<Timestamp>,
+}
+
+/// A plan and when the node looked like that.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    pub plan: Plan,
+    pub looked_at: Timestamp,
+}
+
+/// The last look at the node.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) node: NodeObservation,
+    pub(super) at: Timestamp,
+}
+
+impl Control {
+    pub(super) fn asked(&self, query: &Query) {
+        match query {
+            Query::State(reply) => drop(reply.try_send(self.answer())),
+            Query::Plan(reply) => drop(reply.try_send(self.planned())),
+        }
+    }
+
+    fn answer(&self) -> Answer {
+        let journal = &self.setup.work.journal;
+        Answer {
+            status: AgentStatus { at: clock::now(), ..self.status.clone() },
+            managed: self.keeper.guests().iter().map(|guest| guest.guest.vmid).collect(),
+            looks: self.looks,
+            looked_at: self.seen.as_ref().map(|seen| seen.at),
+            busy: self.book.busy(),
+            reports: self.reports,
+            proxmox: self.proxmox.clone(),
+            halt: self.brake.halt(),
+            audit: journal.audit_tail(AUDIT_TAIL),
+            clock: journal.clock(clock::now()),
+        }
+    }
+
+    fn planned(&self) -> Option<Planned> {
+        let Seen { node, at } = self.seen.as_ref()?;
+        let plan = plan::plan(self.keeper.state()?, node, &self.setup.plan);
+        Some(Planned { plan, looked_at: *at })
+    }
+}
