@@ -22,6 +22,8 @@ use crate::http::HttpError;
 use crate::hub;
 use crate::journal::{Identity, Journal, LogError, Recovered, refuse_unfit_file_system};
 use crate::lanes::{self, Lanes, Permits};
+use crate::local_api::{self, Desk, LocalApi};
+use crate::model::time::Timestamp;
 use crate::paths::{StateDir, StateError};
 use crate::plan;
 use crate::pve;
@@ -64,9 +66,10 @@ pub fn run(config: Config, sources: &Sources) -> Result<(), DaemonError> {
     let mut config = config;
     let mut memory = Memory::default();
     let sequence = Sequence::default();
+    let started_at = clock::now();
     loop {
         say_start(&config, &host_id);
-        let threads = Threads::start(&config, &host_id, &state, &journal, memory, &sequence)?;
+        let threads = Threads::start(&config, &host_id, &state, &journal, memory, &sequence, started_at)?;
         let (then, left) = threads.attend(&config, sources, &host_id, &signals);
         memory = left;
         match then? {
@@ -138,6 +141,7 @@ enum Then {
 
 /// All threads of one configuration; in the order in which they are ended.
 struct Threads {
+    local: Option<LocalApi>,
     events: Sender<Event>,
     control: JoinHandle<Memory>,
     timer: Timer,
@@ -184,6 +188,7 @@ impl Threads {
         journal: &Arc<Journal>,
         memory: Memory,
         sequence: &Sequence,
+        started_at: Timestamp,
     ) -> Result<Self, DaemonError> {
         let connection = Arc::new(config.proxmox.as_ref().ok_or(DaemonError::NoProxmox)?.connection());
         // No bound of its own: a guest has at most one job, a look is one at a time, the rest comes with the ticks.
@@ -221,6 +226,10 @@ impl Threads {
         let lanes = Lanes::new(lanes::Settings { idle: config.limits.lane_idle });
         let control = Control::new(setup, wires, lanes, stopped, memory);
         let control = spawn("control", &farewells, move || control.run())?;
+        // Before the first look: whoever hears of that finds somebody to ask.
+        let about = report_source(config, host_id)?;
+        let local =
+            local_api(config, Desk::new(events.clone(), None, Arc::clone(journal), about, started_at));
         let poll = config.hub.as_ref().map_or(config.agent.reconcile, |hub| hub.poll);
         let timer = timer::start((poll, report), (config.agent.reconcile, reconcile))
             .map_err(|source| DaemonError::Thread { name: "timer", source })?;
@@ -230,7 +239,7 @@ impl Threads {
             let body = move || reporter::run(setup, &reports, &intervals, &tell);
             others.push(("reporter", spawn("reporter", &farewells, body)?));
         }
-        Ok(Self { events, control, timer, others, ended })
+        Ok(Self { local, events, control, timer, others, ended })
     }
 
     /// Hears signals until there is a reason to end; then ends all threads.
@@ -261,7 +270,8 @@ impl Threads {
     }
 
     fn end(self, last: Signal) -> Memory {
-        let Self { events, control, timer, others, ended: _ } = self;
+        let Self { local, events, control, timer, others, ended: _ } = self;
+        drop(local);
         events.send(Event::Signal(last)).ok();
         drop(events);
         let memory = control.join().unwrap_or_else(|_panic| {
@@ -286,18 +296,35 @@ fn reporter(
     host_id: &str,
     sequence: &Sequence,
 ) -> Result<reporter::Setup, DaemonError> {
-    let source = reporter::Source {
-        host_id: host_id.to_owned(),
-        connection: config.proxmox.as_ref().ok_or(DaemonError::NoProxmox)?.connection(),
-        cloudflared: config.cloudflared.clone(),
-    };
     Ok(reporter::Setup {
-        collector: reporter::Collector::start(source)
+        collector: reporter::Collector::start(report_source(config, host_id)?)
             .map_err(|source| DaemonError::Thread { name: "reporter", source })?
             .counting(sequence.clone()),
         hub: hub::Client::new(hub, host_id).map_err(DaemonError::Hub)?,
         interval: hub.poll,
     })
+}
+
+fn report_source(config: &Config, host_id: &str) -> Result<reporter::Source, DaemonError> {
+    Ok(reporter::Source {
+        host_id: host_id.to_owned(),
+        connection: config.proxmox.as_ref().ok_or(DaemonError::NoProxmox)?.connection(),
+        cloudflared: config.cloudflared.clone(),
+    })
+}
+
+/// The local socket. Without it the agent does all else, and so goes on and says so.
+fn local_api(config: &Config, desk: Desk) -> Option<LocalApi> {
+    let path = config.agent.socket.as_ref()?;
+    match LocalApi::start(path, desk, local_api::Limits::default()) {
+        Ok(local) => Some(local),
+        Err(error) => {
+            let cause =
+                std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            log::error!("there is no local socket until the agent is started again: {error}{cause}");
+            None
+        }
+    }
 }
 
 fn setup(

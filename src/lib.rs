@@ -9,6 +9,7 @@ pub mod selftest;
 // threads: each owns its state and one receiver
 pub mod control;
 pub mod lanes;
+pub mod local_api;
 pub mod ops;
 pub mod reporter;
 pub mod timer;

@@ -21,5 +21,6 @@ mod schema;
 mod scripted;
 mod selftest;
 mod signals;
+mod socket;
 mod source;
 mod stage;

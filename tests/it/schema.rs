@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use felhom_agent::config::setting::{Kind, SETTINGS, Setting, keys_of, sections};
 use felhom_agent::hub::wire::{ControlEnvelope, HostReport, OpOutcome};
+use felhom_agent::local_api::facts::{Local, OpFacts};
 use felhom_agent::model::op::{OpKind, OpResult};
 use felhom_agent::status::AgentStatus;
 use serde_json::{Map, Value, json};
@@ -12,6 +13,7 @@ const HOST_REPORT: &str = include_str!("../../etc/schema/host-report.json");
 const CONTROL_ENVELOPE: &str = include_str!("../../etc/schema/control-envelope.json");
 const AGENT_STATUS: &str = include_str!("../../etc/schema/agent-status.json");
 const OP_OUTCOME: &str = include_str!("../../etc/schema/op-outcome.json");
+const LOCAL: &str = include_str!("../../etc/schema/local.json");
 const CONFIGURATION: &str = include_str!("../../etc/schema/configuration.json");
 const EXAMPLE: &str = include_str!("../../etc/agent.example.json");
 
@@ -35,6 +37,16 @@ impl Schema {
 
     pub(crate) fn agent_status() -> Self {
         Self::new(AGENT_STATUS)
+    }
+
+    /// What the local socket says beside the agent's status.
+    pub(crate) fn local() -> Self {
+        Self::new(LOCAL)
+    }
+
+    /// What it says of an operation.
+    pub(crate) fn op() -> Self {
+        Self { root: Self::local().root["$defs"]["op"].clone() }
     }
 
     /// Every way in which a document does not fit, each with its path.
@@ -250,6 +262,28 @@ fn the_host_report_fits_its_schema_in_both_directions() {
 fn the_agent_status_fits_its_schema_in_both_directions() {
     let maps = [".resources"];
     check_full::<AgentStatus>(&Schema::new(AGENT_STATUS), &full_status(), &maps);
+}
+
+fn full_op() -> Value {
+    json!({
+        "op_id": "01930000-0000-7000-8000-000000000001", "kind": "guest.destroy", "guest": "lxc/101", "state": "ended",
+        "upid": "u", "payload_sha256": "aa", "keyids": ["k"], "accepted_at": TIME, "exp": TIME, "via": "socket",
+        "end": {"result": "partial_cleanup", "code": "c", "message": "m", "upid": "u", "volumes_left": ["v"], "at": TIME},
+        "acknowledged": false,
+    })
+}
+
+#[test]
+fn the_local_facts_fit_their_schema_in_both_directions() {
+    let standing = |state: &str| json!({"state": state, "message": "m"});
+    let full = json!({
+        "pid": 1, "started_at": TIME, "halt": {"by": "kill_switch", "message": "m", "remedy": "r"}, "proxmox": standing("unreachable"), "looks": 1, "looked_at": TIME, "busy": ["lxc/101"],
+        "reports": {"arrived": 1, "failed": 1, "last_arrived_at": TIME}, "journal": standing("no_destructive"),
+        "clock": standing("untrusted"), "doubts": [{"guest": "lxc/101", "at": TIME, "what": "w", "message": "m"}],
+        "ops": {"floor": TIME, "open": [full_op()]},
+    });
+    check_full::<Local>(&Schema::local(), &full, &[]);
+    check_full::<OpFacts>(&Schema::op(), &full_op(), &[]);
 }
 
 #[test]

@@ -1,0 +1,352 @@
+//! The calls: which there are, who may make them, and what each answers. No sockets here.
+
+use std::sync::{Arc, Mutex, TryLockError};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use percent_encoding::percent_decode_str;
+use rustix::process::geteuid;
+use serde::Serialize;
+use serde_json::json;
+
+use super::answer::Answer;
+use super::facts::{DoubtFacts, Local, OpFacts};
+use super::metrics;
+use super::request::Fault;
+use crate::control::asked::Planned;
+use crate::control::{self, Event, Query, Signal};
+use crate::journal::Journal;
+use crate::model::op::{OpId, RejectCode, Rejected, Via};
+use crate::model::time::Timestamp;
+use crate::ops::{Door, Submitted};
+use crate::plan::{GuestPlan, text};
+use crate::reporter::{Collector, Sequence, Source};
+use crate::status::{AgentStatus, ResourceStatus};
+
+/// Control answers from memory: if it cannot within this, it is not well.
+const CONTROL_WITHIN: Duration = Duration::from_secs(2);
+
+/// Who asks, as the kernel has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Peer {
+    pub(super) uid: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    Status,
+    Plan,
+    Explain(String),
+    Report,
+    Op(String),
+    Submit,
+    Reconcile,
+    Metrics,
+    Health,
+}
+
+/// What the calls are answered from.
+#[derive(Debug)]
+pub struct Desk {
+    control: Sender<Event>,
+    /// Where operations are brought to; `None` while this version takes none.
+    door: Option<Door>,
+    journal: Arc<Journal>,
+    report: Source,
+    started_at: Timestamp,
+    /// One report is collected at a time; they are counted apart from those for the hub.
+    reporting: Mutex<Sequence>,
+}
+
+/// The document of `/v1/status`: the agent's status, and what only this machine is told.
+#[derive(Serialize)]
+struct StatusDocument<'a> {
+    #[serde(flatten)]
+    status: &'a AgentStatus,
+    local: Local,
+}
+
+/// The document of `/v1/explain/{resource}`.
+#[derive(Serialize)]
+struct Explanation<'a> {
+    resource: &'a str,
+    status: &'a ResourceStatus,
+    /// As of the last look at the node; absent for a resource that was refused, and before the first look.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<&'a GuestPlan>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    looked_at: Option<Timestamp>,
+    /// It is being worked on.
+    busy: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    doubt: Option<DoubtFacts>,
+    /// Accepted operations on it that have not ended.
+    ops: Vec<OpFacts>,
+    /// The plan in words.
+    text: String,
+}
+
+impl Desk {
+    pub fn new(
+        control: Sender<Event>,
+        door: Option<Door>,
+        journal: Arc<Journal>,
+        report: Source,
+        started_at: Timestamp,
+    ) -> Self {
+        Self { control, door, journal, report, started_at, reporting: Mutex::default() }
+    }
+
+    /// Which call is meant, if there is one and this peer may make it.
+    pub(super) fn find(&self, method: &str, target: &str, peer: Peer) -> Result<Call, Answer> {
+        let call = route(target)?;
+        let (allowed, is_change) = match call {
+            Call::Submit | Call::Reconcile => ("POST", true),
+            _ => ("GET, HEAD", false),
+        };
+        if !allowed.split(", ").any(|allowed| allowed == method) {
+            let message = format!("this path takes {allowed}");
+            return Err(Answer::error(405, "method_not_allowed", &message).allowing(allowed));
+        }
+        let own = geteuid().as_raw();
+        if is_change && peer.uid != 0 && peer.uid != own {
+            let message = format!(
+                "only root and the daemon's own user (uid {own}) may do this, and this is uid {}",
+                peer.uid
+            );
+            return Err(Answer::error(403, "forbidden", &message));
+        }
+        Ok(call)
+    }
+
+    /// An operation that could not even be read was refused, too.
+    pub(super) fn note(&self, call: &Call, fault: &Fault) {
+        let (code, detail) = match fault {
+            Fault::BodyTooLarge => (RejectCode::TooLarge, "more than 65536 bytes; not read further"),
+            Fault::Slow => (RejectCode::Slow, "it was not whole in time"),
+            Fault::Gone | Fault::HeadTooLarge | Fault::Bad(_) | Fault::Expectation => return,
+        };
+        if *call == Call::Submit {
+            self.journal.reject(&Rejected::new(code, detail), Via::Socket, crate::clock::now());
+        }
+    }
+
+    pub(super) fn answer(&self, call: &Call, body: Vec<u8>) -> Answer {
+        match call {
+            Call::Status => self.status(),
+            Call::Plan => self.plan(),
+            Call::Explain(resource) => self.explain(resource),
+            Call::Report => self.report(),
+            Call::Op(op_id) => self.op(op_id),
+            Call::Submit => self.submit(body),
+            Call::Reconcile => self.reconcile(),
+            Call::Metrics => {
+                Answer::metrics(metrics::render(self.state().as_ref(), &self.journal, self.started_at))
+            }
+            Call::Health => match self.state() {
+                Some(_) => Answer::text("ok\n"),
+                None => silent(),
+            },
+        }
+    }
+
+    fn ask<T>(&self, query: impl FnOnce(Sender<T>) -> Query) -> Option<T> {
+        let (reply, replies): (Sender<T>, Receiver<T>) = bounded(1);
+        self.control.send(Event::Query(query(reply))).ok()?;
+        replies.recv_timeout(CONTROL_WITHIN).ok()
+    }
+
+    fn state(&self) -> Option<control::Answer> {
+        self.ask(Query::State)
+    }
+
+    fn status(&self) -> Answer {
+        let Some(state) = self.state() else { return silent() };
+        let local = Local::of(&state, &self.journal, self.started_at);
+        Answer::json(200, &StatusDocument { status: &state.status, local })
+    }
+
+    fn plan(&self) -> Answer {
+        match self.ask(Query::Plan) {
+            None => silent(),
+            Some(None) => Answer::error(
+                503,
+                "not_yet_observed",
+                "there is no desired state, or the node has not been looked at yet",
+            ),
+            Some(Some(Planned { plan, looked_at })) => {
+                Answer::json(200, &plan).aged(crate::clock::now().seconds_since(looked_at))
+            }
+        }
+    }
+
+    fn explain(&self, resource: &str) -> Answer {
+        let (Some(state), Some(planned)) = (self.state(), self.ask(Query::Plan)) else { return silent() };
+        let Some((id, status)) = named(&state.status, resource) else {
+            let known: Vec<&str> = state.status.resources.keys().map(String::as_str).take(20).collect();
+            let message = format!("no such resource in the desired state; there are {}", known.join(", "));
+            return Answer::error(404, "unknown_resource", &message);
+        };
+        let guests = planned.as_ref().map(|planned| planned.plan.guests.as_slice()).unwrap_or_default();
+        let plan = guests.iter().find(|guest| guest.resource_id == id);
+        let guest = plan.map(|plan| plan.guest);
+        let is_of_it = |op: &OpFacts| guest.is_some() && op.guest == guest;
+        let Local { doubts, ops, .. } = Local::of(&state, &self.journal, self.started_at);
+        Answer::json(
+            200,
+            &Explanation {
+                resource: id,
+                status,
+                plan,
+                looked_at: planned.as_ref().map(|planned| planned.looked_at),
+                busy: guest.is_some_and(|guest| state.busy.contains(&guest)),
+                doubt: doubts.into_iter().find(|doubt| Some(doubt.guest) == guest),
+                ops: ops.open.into_iter().filter(is_of_it).collect(),
+                text: plan.map(text::render_guest).unwrap_or_default(),
+            },
+        )
+    }
+
+    /// Collected now, apart from the reporter's: whoever asks here delays no heartbeat, and the hub hears nothing of it.
+    fn report(&self) -> Answer {
+        let sequence = match self.reporting.try_lock() {
+            Ok(sequence) => sequence,
+            // A collection that panicked left nothing behind but a count.
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                return Answer::error(503, "busy", "a report is being collected already; try again");
+            }
+        };
+        match Collector::start(self.report.clone()) {
+            Ok(collector) => {
+                let mut collector = collector.counting(sequence.clone());
+                Answer::json(200, &collector.collect(self.state()))
+            }
+            Err(error) => Answer::error(503, "no_thread", &format!("cannot start a thread: {error}")),
+        }
+    }
+
+    fn op(&self, op_id: &str) -> Answer {
+        match OpId::parse(op_id).map(|op_id| self.journal.op(&op_id)) {
+            Ok(Some(record)) => Answer::json(200, &OpFacts::of(record)),
+            Ok(None) => Answer::error(404, "unknown_op", "no such operation was accepted here"),
+            Err(what) => Answer::error(400, "bad_request", &what),
+        }
+    }
+
+    /// 202 for an operation that was accepted now, 200 for one that was accepted before.
+    fn submit(&self, envelope: Vec<u8>) -> Answer {
+        let Some(door) = &self.door else {
+            return rejection(&Rejected::new(
+                RejectCode::NotSupported,
+                "this agent takes no signed operations",
+            ));
+        };
+        match door.submit(envelope, Via::Socket) {
+            Ok(Submitted { record, is_new }) => {
+                Answer::json(if is_new { 202 } else { 200 }, &OpFacts::of(record))
+            }
+            Err(rejected) => rejection(&rejected),
+        }
+    }
+
+    fn reconcile(&self) -> Answer {
+        match self.control.send(Event::Signal(Signal::Refresh)) {
+            Ok(()) => {
+                log::info!("asked over the local socket to look at the node and the desired state now");
+                Answer::json(202, &json!({ "looking": true }))
+            }
+            Err(_ending) => silent(),
+        }
+    }
+}
+
+fn silent() -> Answer {
+    let message = format!(
+        "the control loop does not answer within {} s; see the daemon's log",
+        CONTROL_WITHIN.as_secs()
+    );
+    Answer::error(503, "control_silent", &message)
+}
+
+/// By its id, or by the number of its guest.
+fn named<'a>(status: &'a AgentStatus, name: &str) -> Option<(&'a str, &'a ResourceStatus)> {
+    let is_its_number =
+        |status: &ResourceStatus| status.details.vmid.is_some_and(|vmid| vmid.to_string() == name);
+    let resources = &status.resources;
+    let found = resources.get_key_value(name);
+    found
+        .or_else(|| resources.iter().find(|(_, status)| is_its_number(status)))
+        .map(|(id, status)| (id.as_str(), status))
+}
+
+fn route(target: &str) -> Result<Call, Answer> {
+    let path = target.split('?').next().unwrap_or_default();
+    let unknown = || {
+        let message = "no such path; there are /v1/status, /v1/plan, /v1/explain/{resource}, /v1/report, /v1/ops, \
+                       /v1/ops/{op_id}, /v1/reconcile, /metrics and /healthz";
+        Answer::error(404, "not_found", message)
+    };
+    let last = |text: &str| {
+        let is_one = !text.is_empty() && !text.contains('/');
+        let decoded = percent_decode_str(text).decode_utf8().ok().map(|text| text.into_owned());
+        decoded.filter(|_| is_one).ok_or_else(unknown)
+    };
+    Ok(match path {
+        "/v1/status" => Call::Status,
+        "/v1/plan" => Call::Plan,
+        "/v1/report" => Call::Report,
+        "/v1/ops" => Call::Submit,
+        "/v1/reconcile" => Call::Reconcile,
+        "/metrics" => Call::Metrics,
+        "/healthz" => Call::Health,
+        _ => match (path.strip_prefix("/v1/explain/"), path.strip_prefix("/v1/ops/")) {
+            (Some(resource), _) => Call::Explain(last(resource)?),
+            (_, Some(op_id)) => Call::Op(last(op_id)?),
+            (None, None) => return Err(unknown()),
+        },
+    })
+}
+
+/// A rejection with the status that fits; always one that says that the request was at fault, or the moment.
+pub(super) fn rejection(rejected: &Rejected) -> Answer {
+    use RejectCode as Code;
+    let status = match rejected.code {
+        Code::TooLarge => 413,
+        Code::Slow => 408,
+        Code::RateLimited => 429,
+        Code::EnvelopeSyntax
+        | Code::EnvelopeDup
+        | Code::EnvelopeField
+        | Code::WrongType
+        | Code::BadBase64
+        | Code::BadSigLen
+        | Code::BadSigCount
+        | Code::PayloadSyntax
+        | Code::PayloadDup
+        | Code::PayloadField
+        | Code::PayloadValue
+        | Code::UnsupportedVersion
+        | Code::UnknownKind => 400,
+        Code::UnknownKey
+        | Code::RevokedKey
+        | Code::KeyWindow
+        | Code::BadSignature
+        | Code::RoleNotHeld
+        | Code::RoleNotAllowed
+        | Code::Threshold => 403,
+        _ => 409,
+    };
+    Answer::refusal(
+        status,
+        json!({
+            "code": rejected.code,
+            "message": rejected.detail,
+            "op_id": rejected.op_id,
+            "payload_sha256": rejected.payload_sha256,
+        }),
+    )
+}
+
+#[cfg(test)]
+mod tests;
