@@ -13,7 +13,10 @@ mod book;
 pub mod brake;
 mod converge;
 mod desired;
+mod event;
 pub mod observer;
+mod operate;
+mod operated;
 mod settle;
 pub mod store;
 mod told;
@@ -31,7 +34,6 @@ use self::converge::{Converged, Worker};
 use self::desired::{Accepted, Keeper};
 use self::observer::{Look, Request};
 use crate::clock;
-use crate::execute::Settling;
 use crate::hub::wire::ControlEnvelope;
 use crate::lanes::{Closed, Lanes, Resolution};
 use crate::model::desired::DesiredGuest;
@@ -43,52 +45,14 @@ use crate::status::condition::{ManifestState, Reach, Situation, conditions};
 
 pub use self::asked::{Answer, Query, Reports};
 pub use self::converge::Work;
+pub use self::event::{Event, LaneDone, OperationDone, Signal};
+pub use self::operate::{Bearer, Operating, Order, Rate};
 
 /// What a call may take beyond its deadline until its lane has understood that.
 const CALL_MARGIN: Duration = Duration::from_secs(5);
 
 /// So many of the last decisions and outcomes go into a report.
 const AUDIT_TAIL: usize = 20;
-
-/// Everything that can happen to the control loop.
-#[derive(Debug)]
-pub enum Event {
-    Tick,
-    /// A pause after a failure is over, or a lane has been idle for long enough to look after it.
-    Alarm,
-    /// The source has something to say.
-    Desired(Found),
-    /// The observer has looked at the node.
-    Observed(Look),
-    /// A guest's job has ended.
-    LaneDone(Box<LaneDone>),
-    /// What came of a guest's steps of before is found out, or cannot be now.
-    Settled(GuestId, Box<Resolution<Settling>>),
-    /// The hub answered a report.
-    Envelope(ControlEnvelope),
-    /// The hub did not answer a report, or not with an envelope.
-    HubFault(String),
-    Signal(Signal),
-    Query(Query),
-}
-
-#[derive(Debug)]
-pub struct LaneDone {
-    guest: Arc<DesiredGuest>,
-    generation: u64,
-    end: Resolution<Converged>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
-    /// Accept nothing more, bring the lanes to a safe point, end.
-    Stop,
-    /// The same, because another configuration takes over in this process: no call may be left under way, or it would be
-    /// made again before anybody could know that it was made.
-    HandOver,
-    /// Look at the desired state again.
-    Refresh,
-}
 
 /// What control remembers over a re-read of the configuration.
 #[derive(Debug, Default)]
@@ -127,8 +91,17 @@ pub struct Wires {
     pub looks: Sender<Request>,
     /// `None` without a source of desired state.
     pub pokes: Option<Sender<()>>,
+    /// To the courier: the hub has operations for us; one has ended. `None` without a hub.
+    pub courier: Option<Courier>,
     /// Dropped to make everything in a lane that waits stop waiting.
     pub stop: Option<Sender<()>>,
+}
+
+/// What the courier is told; each a poke.
+#[derive(Debug)]
+pub struct Courier {
+    pub offered: Sender<()>,
+    pub ended: Sender<()>,
 }
 
 #[derive(Debug)]
@@ -239,6 +212,8 @@ impl Control {
             Event::Observed(look) => self.observed(look),
             Event::LaneDone(done) => self.lane_done(*done),
             Event::Settled(guest, end) => self.settled(guest, *end),
+            Event::Operate(order) => self.operate(*order),
+            Event::Operated(done) => self.operated(*done),
             Event::Envelope(envelope) => self.envelope(&envelope),
             Event::HubFault(message) => {
                 self.reports.failed += 1;
@@ -422,6 +397,9 @@ impl Control {
             }
             Some(false) | None => {}
         }
+        if let (Some(true), Some(courier)) = (envelope.has_signed_ops, &self.wires.courier) {
+            courier.offered.try_send(()).ok();
+        }
         if envelope.desired_generation.is_some_and(|generation| generation > self.keeper.generation()) {
             self.poke();
         }
@@ -440,6 +418,7 @@ impl Control {
             unseen: self.keeper.is_unseen(&self.status.resources),
             proxmox: self.proxmox.clone(),
             hub: self.hub.clone(),
+            keyring: self.setup.work.operating.trust.fault(),
             halt: halt.clone(),
             clock: Some(journal.clock(now)),
             journal: Some(journal.health().into_fault()),

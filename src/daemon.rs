@@ -4,6 +4,7 @@
 //! configuration and the desired state again: a changed configuration restarts the threads with what control remembers, a bad
 //! one is told and changes nothing. A thread that ends by itself ends the agent, so that the service manager starts it anew.
 
+mod operations;
 mod signals;
 
 use std::io;
@@ -13,17 +14,19 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
 use thiserror::Error;
 
+use self::operations::{Operations, operating};
 use self::signals::{Heard, Signals};
 use crate::clock;
 use crate::config::{self, Config, DesiredSource, HubSettings, Mode, Needs, Sources};
 use crate::control::brake::LocalBrake;
-use crate::control::{Control, Event, Memory, Setup, Signal, Wires, Work, observer, store::Store};
+use crate::control::{Control, Event, Memory, Operating, Setup, Signal, Wires, Work, observer, store::Store};
 use crate::http::HttpError;
 use crate::hub;
 use crate::journal::{Identity, Journal, LogError, Recovered, refuse_unfit_file_system};
 use crate::lanes::{self, Lanes, Permits};
 use crate::local_api::{self, Desk, LocalApi};
 use crate::model::time::Timestamp;
+use crate::ops::Door;
 use crate::paths::{StateDir, StateError};
 use crate::plan;
 use crate::pve;
@@ -145,6 +148,7 @@ struct Threads {
     events: Sender<Event>,
     control: JoinHandle<Memory>,
     timer: Timer,
+    door: Door,
     /// These end when control is gone.
     others: Vec<(&'static str, JoinHandle<()>)>,
     /// Says the name of a thread that has ended.
@@ -220,16 +224,28 @@ impl Threads {
         };
         others.push(("observer", spawn("observer", &farewells, body)?));
 
-        let setup = setup(config, host_id, state, journal, connection);
-        let wires =
-            Wires { ticks: reconciles, events: inbox, tell: events.clone(), looks, pokes, stop: Some(stop) };
+        let operations = Operations::new(config, journal);
+        let door = operations.door.clone();
+        let operating = operating(config, host_id, &operations.trust);
+        let courier =
+            operations.start(config, host_id, (&connection, &events, &stopped), &farewells, &mut others)?;
+        let setup = setup(config, host_id, state, (connection, Arc::clone(journal), operating));
+        let wires = Wires {
+            ticks: reconciles,
+            events: inbox,
+            tell: events.clone(),
+            looks,
+            pokes,
+            courier,
+            stop: Some(stop),
+        };
         let lanes = Lanes::new(lanes::Settings { idle: config.limits.lane_idle });
         let control = Control::new(setup, wires, lanes, stopped, memory);
         let control = spawn("control", &farewells, move || control.run())?;
         // Before the first look: whoever hears of that finds somebody to ask.
         let about = report_source(config, host_id)?;
-        let local =
-            local_api(config, Desk::new(events.clone(), None, Arc::clone(journal), about, started_at));
+        let desk = Desk::new(events.clone(), Some(door.clone()), Arc::clone(journal), about, started_at);
+        let local = local_api(config, desk);
         let poll = config.hub.as_ref().map_or(config.agent.reconcile, |hub| hub.poll);
         let timer = timer::start((poll, report), (config.agent.reconcile, reconcile))
             .map_err(|source| DaemonError::Thread { name: "timer", source })?;
@@ -239,7 +255,7 @@ impl Threads {
             let body = move || reporter::run(setup, &reports, &intervals, &tell);
             others.push(("reporter", spawn("reporter", &farewells, body)?));
         }
-        Ok(Self { local, events, control, timer, others, ended })
+        Ok(Self { local, events, control, timer, door, others, ended })
     }
 
     /// Hears signals until there is a reason to end; then ends all threads.
@@ -254,7 +270,10 @@ impl Threads {
             select! {
                 recv(signals.heard()) -> heard => match heard {
                     Ok(Heard::Reload) => match reload(config, sources, host_id) {
-                        Reload::Same => drop(self.events.send(Event::Signal(Signal::Refresh))),
+                        Reload::Same => {
+                            self.door.reread();
+                            drop(self.events.send(Event::Signal(Signal::Refresh)));
+                        }
                         Reload::Changed(new) => break Ok(Then::Restart(new)),
                         Reload::Bad => {}
                     },
@@ -270,8 +289,8 @@ impl Threads {
     }
 
     fn end(self, last: Signal) -> Memory {
-        let Self { local, events, control, timer, others, ended: _ } = self;
-        drop(local);
+        let Self { local, events, control, timer, door, others, ended: _ } = self;
+        drop((local, door));
         events.send(Event::Signal(last)).ok();
         drop(events);
         let memory = control.join().unwrap_or_else(|_panic| {
@@ -331,8 +350,7 @@ fn setup(
     config: &Config,
     host_id: &str,
     state: &StateDir,
-    journal: &Arc<Journal>,
-    connection: Arc<pve::Connection>,
+    (connection, journal, operating): (Arc<pve::Connection>, Arc<Journal>, Operating),
 ) -> Setup {
     let limits = &config.limits;
     let count = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
@@ -352,7 +370,8 @@ fn setup(
         },
         work: Work {
             connection,
-            journal: Arc::clone(journal),
+            journal,
+            operating,
             permits: Permits::new(lanes::Limits {
                 power: count(limits.power),
                 config: count(limits.config),

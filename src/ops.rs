@@ -3,17 +3,20 @@
 //! [`intake`] verifies and accepts, one at a time; control has them carried out on the lane of their guest; the courier fetches
 //! them from the hub and takes their outcomes there. Whoever brings an operation is trusted with nothing: only what is signed counts.
 
+pub mod courier;
+pub mod intake;
+pub mod trust;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
+use crate::authz::MAX_ENVELOPE;
 use crate::clock;
 use crate::journal::{Journal, OpRecord};
-use crate::model::op::{OpId, RejectCode, Rejected, Via};
-
-/// The largest envelope, in bytes.
-pub const MAX_ENVELOPE_BYTES: usize = 64 * 1024;
+use crate::model::op::{OpEnd, OpId, OpResult, RejectCode, Rejected, Via};
+use crate::model::time::Timestamp;
 
 /// So many may wait to be verified; who comes then is sent away.
 const WAITING: usize = 32;
@@ -63,8 +66,8 @@ impl Door {
     /// Brings an operation and waits for the verdict, at most 20 s. What is accepted is durable; whether it is carried out, and
     /// how that ends, [`Door::status`] tells.
     pub fn submit(&self, envelope: Vec<u8>, via: Via) -> Result<Submitted, Rejected> {
-        if envelope.len() > MAX_ENVELOPE_BYTES {
-            let detail = format!("{} bytes; at most {MAX_ENVELOPE_BYTES} are allowed", envelope.len());
+        if envelope.len() > MAX_ENVELOPE {
+            let detail = format!("{} bytes; at most {MAX_ENVELOPE} are allowed", envelope.len());
             let rejected = Rejected::new(RejectCode::TooLarge, detail);
             self.journal.reject(&rejected, via, clock::now());
             return Err(rejected);
@@ -97,6 +100,43 @@ impl Door {
     pub fn reread(&self) {
         // Full: whatever is verified next looks at the files anyway.
         self.events.try_send(Event::Reread).ok();
+    }
+}
+
+/// The end of an operation that was refused after it was accepted.
+pub(crate) fn rejected_end(rejected: &Rejected, now: Timestamp) -> OpEnd {
+    OpEnd {
+        result: OpResult::Rejected,
+        code: rejected.code.to_string(),
+        message: rejected.detail.clone(),
+        upid: None,
+        volumes_left: Vec::new(),
+        at: now,
+    }
+}
+
+/// The end of one that changed nothing.
+pub(crate) fn failed_end(code: &str, message: String, now: Timestamp) -> OpEnd {
+    OpEnd {
+        result: OpResult::Failed,
+        code: code.to_owned(),
+        message,
+        upid: None,
+        volumes_left: Vec::new(),
+        at: now,
+    }
+}
+
+pub(crate) fn say_end(op_id: &OpId, end: &OpEnd) {
+    let OpEnd { result, code, message, .. } = end;
+    match result {
+        OpResult::Done => log::info!("operation {op_id}: done {message}"),
+        OpResult::Failed | OpResult::Rejected => {
+            log::warn!("operation {op_id}: {result:?} ({code}): {message}");
+        }
+        OpResult::PartialCleanup | OpResult::Uncertain => {
+            log::error!("operation {op_id}: {result:?} ({code}): {message}");
+        }
     }
 }
 

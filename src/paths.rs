@@ -1,5 +1,7 @@
 //! The state directory and what is kept there: made private, written durably, held by one instance.
 
+pub mod guarded;
+
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};

@@ -237,7 +237,9 @@ impl Resolver<'_> {
     fn ops(&self) -> OpsSettings {
         let path = |name: &str| PathBuf::from(self.text(name).unwrap_or_default());
         OpsSettings {
-            keyring: path("ops.keyring"),
+            keyring: self
+                .text("ops.keyring")
+                .map_or_else(|| path("agent.state_dir").join("keyring.json"), PathBuf::from),
             role_policy: self.text("ops.role_policy").map(PathBuf::from),
             kill_switch: path("ops.kill_switch"),
             poll: self.seconds("ops.poll_seconds"),

@@ -134,7 +134,7 @@ pub static SETTINGS: &[Setting] = &[
     setting("desired", "file", Kind::File, "", "file that holds the desired state"),
     setting("desired", "poll_seconds", number(1, 3600), "5", "seconds between two looks at the file"),
     setting("cloudflared", "ready_url", Kind::Url, "", "address of cloudflared's metrics server, as in http://127.0.0.1:20241"),
-    setting("ops", "keyring", Kind::File, "/etc/felhom-agent/keyring.json", "file (mode 0600) with the keys whose signed operations are carried out"),
+    setting("ops", "keyring", Kind::File, "", "file (mode 0600) with the keys whose signed operations are carried out; if absent: keyring.json in the state directory"),
     setting("ops", "role_policy", Kind::File, "", "file (mode 0600) that narrows what each role may sign"),
     setting("ops", "kill_switch", Kind::File, "/etc/felhom-agent/KILL", "while this file is there nothing at all is changed"),
     setting("ops", "poll_seconds", number(1, 3600), "300", "seconds between two looks for signed operations at the hub, which are also fetched when it tells of some"),

@@ -30,6 +30,8 @@ pub struct Answer {
     pub status: AgentStatus,
     /// The guests that the desired state names.
     pub managed: BTreeSet<Vmid>,
+    /// Those of them of which it says that they hold nothing that could be lost.
+    pub expendable: BTreeSet<Vmid>,
     /// How many looks at the node have come back, and when the last one did.
     pub looks: u64,
     pub looked_at: Option<Timestamp>,
@@ -76,7 +78,9 @@ impl Control {
 
     fn answer(&self) -> Answer {
         let journal = &self.setup.work.journal;
+        let expendable = self.keeper.guests().iter().filter(|guest| !guest.data_bearing);
         Answer {
+            expendable: expendable.map(|guest| guest.guest.vmid).collect(),
             status: AgentStatus { at: clock::now(), ..self.status.clone() },
             managed: self.keeper.guests().iter().map(|guest| guest.guest.vmid).collect(),
             looks: self.looks,

@@ -263,6 +263,15 @@ impl Book {
         std::mem::take(&mut self.settled)
     }
 
+    /// Something was done to the guest that no job of its own did: looks from before do not show it, and what hindered it may
+    /// be gone.
+    pub(super) fn changed(&mut self, vmid: Vmid) {
+        if let Some(entry) = self.entries.get_mut(&vmid) {
+            entry.done_at = Some(Instant::now());
+            (entry.failed, entry.held) = (None, None);
+        }
+    }
+
     pub(super) fn knows(&self, vmid: Vmid) -> bool {
         self.entries.contains_key(&vmid)
     }

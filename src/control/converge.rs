@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, TryRecvError};
 
 use super::brake::{Brake, Go, Revision};
+use super::operate::Operating;
 use crate::clock;
 use crate::execute::{Executor, NOT_SENT, Open, Settling, Waited};
 use crate::gate::{self, Approved, Facts};
@@ -45,16 +46,17 @@ pub struct Work {
     pub permits: Permits,
     /// How long a task is waited for.
     pub task_within: Duration,
+    pub operating: Operating,
 }
 
 #[derive(Debug)]
 pub(super) struct Worker {
-    work: Work,
-    brake: Brake,
+    pub(super) work: Work,
+    pub(super) brake: Brake,
     /// Shared by the lanes: one set of trusted roots, one resumable TLS session, a few kept connections.
     client: OnceLock<pve::Client>,
     /// Disconnected when the lanes are to come to a safe point.
-    stop: Receiver<()>,
+    pub(super) stop: Receiver<()>,
 }
 
 /// What came of a job.
@@ -156,12 +158,12 @@ impl Worker {
         settling
     }
 
-    fn executor<'a>(&'a self, client: &'a pve::Client) -> Executor<'a> {
-        let Work { connection, journal, task_within, permits: _ } = &self.work;
+    pub(super) fn executor<'a>(&'a self, client: &'a pve::Client) -> Executor<'a> {
+        let Work { connection, journal, task_within, permits: _, operating: _ } = &self.work;
         Executor::new(client, journal, &connection.token_id, *task_within, &self.stop)
     }
 
-    fn client(&self) -> Result<&pve::Client, pve::PveError> {
+    pub(super) fn client(&self) -> Result<&pve::Client, pve::PveError> {
         match self.client.get() {
             Some(client) => Ok(client),
             // Two lanes may come here at once; the second's client is then dropped.
@@ -169,7 +171,7 @@ impl Worker {
         }
     }
 
-    fn is_stopping(&self) -> bool {
+    pub(super) fn is_stopping(&self) -> bool {
         self.stop.try_recv() == Err(TryRecvError::Disconnected)
     }
 }
@@ -343,7 +345,7 @@ fn failed_end(code: &'static str, message: String, recourse: Recourse) -> End {
     End::Failed { error: ResourceError { code: code.to_owned(), message }, recourse }
 }
 
-fn log_outcome(what: &str, outcome: &Outcome) {
+pub(super) fn log_outcome(what: &str, outcome: &Outcome) {
     match outcome {
         Outcome::Done { upid } => {
             log::info!("{what}: done{}", upid.as_ref().map(|upid| format!(" ({upid})")).unwrap_or_default())

@@ -27,7 +27,7 @@ pub enum ConditionType {
     Ready,
     /// Something is being done, or is about to be.
     Reconciling,
-    /// At least one resource failed or was refused, or Proxmox does not answer.
+    /// At least one resource failed or was refused, Proxmox does not answer, or the keyring is not in order.
     Degraded,
     /// At least one resource waits for somebody and no retry will help.
     Stalled,
@@ -58,6 +58,7 @@ pub enum ConditionReason {
     ResourcesFailed,
     ResourcesRefused,
     ProxmoxUnreachable,
+    KeyringRefused,
     NotYetObserved,
     BlockedByHub,
     KillSwitch,
@@ -88,6 +89,8 @@ pub struct Situation {
     pub unseen: bool,
     pub proxmox: Reach,
     pub hub: Reach,
+    /// What is wrong with the files that say whose signature counts.
+    pub keyring: Option<String>,
     /// Who stops every change, if anybody does.
     pub halt: Option<Halt>,
     /// `None`: not checked.
@@ -236,6 +239,8 @@ fn degraded(situation: &Situation, tally: &Tally<'_>) -> Judgement {
         yes(ConditionReason::ResourcesFailed, named(&failed))
     } else if !tally.refused.is_empty() {
         yes(ConditionReason::ResourcesRefused, named(&tally.refused))
+    } else if let Some(fault) = &situation.keyring {
+        yes(ConditionReason::KeyringRefused, fault.clone())
     } else {
         no(ConditionReason::Idle, "")
     }

@@ -144,6 +144,7 @@ fn quiet() -> Situation {
         unseen: false,
         proxmox: Reach::Reachable,
         hub: Reach::Reachable,
+        keyring: None,
         halt: None,
         clock: Some(ClockTrust::Trusted),
         journal: Some(Ok(())),
@@ -236,6 +237,7 @@ fn what_is_not_known_is_unknown_and_not_false() {
         journal: None,
         manifest: ManifestState::Unavailable("no answer".to_owned()),
         unseen: true,
+        keyring: None,
         halt: Some(Halt::Hub),
     };
     let conditions = conditions(&dark, &resources(&[("a", Progress::InOrder)]), &[], at(0));

@@ -1,5 +1,7 @@
 //! Control, its observer and its lanes on real threads, against a simulated node on real sockets; ticks by hand.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -7,11 +9,14 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Sender, bounded, unbounded};
 use felhom_agent::control::brake::LocalBrake;
 use felhom_agent::control::store::Store;
-use felhom_agent::control::{Answer, Control, Event, Memory, Query, Setup, Signal, Wires, Work, observer};
+use felhom_agent::control::{
+    Answer, Control, Event, Memory, Operating, Query, Rate, Setup, Signal, Wires, Work, observer,
+};
 use felhom_agent::http::Trust;
 use felhom_agent::hub::wire::ControlEnvelope;
 use felhom_agent::journal::Journal;
 use felhom_agent::lanes::{self, Lanes, Permits};
+use felhom_agent::ops::trust::TrustStore;
 use felhom_agent::paths::StateDir;
 use felhom_agent::secret::Secret;
 use felhom_agent::source::Found;
@@ -80,6 +85,7 @@ impl Rig {
                 tell.send(Event::Observed(look)).ok();
             });
         });
+        let journal = Arc::new(Journal::default());
         let setup = Setup {
             brake: LocalBrake::default(),
             host_id: HOST.to_owned(),
@@ -90,7 +96,8 @@ impl Rig {
             stop_within: LONG,
             work: Work {
                 connection,
-                journal: Arc::new(Journal::default()),
+                operating: operating(kit.state.path(), &journal),
+                journal,
                 permits: Permits::new(lanes::Limits::default()),
                 task_within: kit.task_within,
             },
@@ -101,6 +108,7 @@ impl Rig {
             tell: events.clone(),
             looks,
             pokes: None,
+            courier: None,
             stop: Some(stop),
         };
         let lanes = Lanes::new(lanes::Settings::default());
@@ -221,4 +229,17 @@ pub(crate) fn vm(id: &str, spec: Value) -> Value {
 
 pub(crate) fn condition(answer: &Answer, kind: ConditionType) -> ConditionStatus {
     answer.status.conditions.iter().find(|condition| condition.kind == kind).unwrap().status
+}
+
+/// No key is trusted.
+fn operating(folder: &Path, journal: &Arc<Journal>) -> Operating {
+    Operating {
+        host_id: HOST.to_owned(),
+        trust: Arc::new(TrustStore::new(folder.join("keyring.json"), None, Arc::clone(journal))),
+        protected: BTreeSet::new(),
+        evidence_max_age: Duration::from_secs(3600),
+        rate_per_hour: 3,
+        lock_wait: Duration::from_secs(1),
+        rate: Rate::default(),
+    }
 }
