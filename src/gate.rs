@@ -202,6 +202,12 @@ fn draft(guest: GuestId, what: &str, rest: &str) -> String {
     format!("`felhom-agent op draft {what} --vmid {}{rest}`, then have it signed", guest.vmid)
 }
 
+/// As a shell takes it for one word.
+fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"=,.:/@%+_-".contains(&byte);
+    if word.bytes().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
 /// A size that is not known may be the larger one.
 fn shrinks(guest: GuestId, key: &str, from: Option<u64>, to: u64) -> Option<(String, String)> {
     match from {
@@ -255,7 +261,7 @@ fn irreversible_keys(guest: GuestId, change: &ConfigChange) -> Option<(String, S
         return None;
     }
     let lines = other.iter().map(|key| match change.set.get(*key) {
-        Some(value) => format!(" --set {key}={value}"),
+        Some(value) => format!(" --put {}", quoted(&format!("{key}={value}"))),
         None => format!(" --delete {key}"),
     });
     Some((

@@ -211,7 +211,7 @@ fn what_cannot_be_undone_does_not_pass_and_says_how_it_could() {
             "op draft snapshot-delete --vmid 101 --snapshot s1",
         ),
         (delete(GuestKind::Lxc, &["mp0"]), "mp0 may free", "op draft config --vmid 101 --delete mp0"),
-        (set(GuestKind::Lxc, &["mp0"]), "mp0 may free", "op draft config --vmid 101 --set mp0=1"),
+        (set(GuestKind::Lxc, &["mp0"]), "mp0 may free", "op draft config --vmid 101 --put mp0=1"),
         (
             Step::Backup { guest, storage: text("store"), prune: true },
             "older backups",

@@ -24,3 +24,4 @@ mod signals;
 mod socket;
 mod source;
 mod stage;
+mod tools;

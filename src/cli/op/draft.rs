@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use crate::authz::{MAX_NUMBER, Policy, SKEW_S, keyring, write};
 use crate::clock;
-use crate::config::{self, Needs};
+use crate::config::{self, Config, Needs};
 use crate::consent;
+use crate::journal;
 use crate::model::guest::{GuestId, GuestKind, Vmid};
 use crate::model::image::GuestImage;
 use crate::model::op::{Action, OpKind, Operation, Role, Subject};
@@ -306,7 +307,7 @@ pub(super) fn run(global: &Global, arguments: &DraftArguments, output: &mut Outp
     let client = Client::new(&proxmox.connection()).map_err(|error| pve_failure(&error))?;
     let node = client.node().map_err(|error| pve_failure(&error))?.to_owned();
     let host_id = plan::host_id(&config)?;
-    let now = issued(floor(global), clock::now());
+    let now = issued(floor(global, &config), clock::now());
     let image = arguments.vmid.map(|vmid| image(&client, vmid)).transpose()?;
     let action = arguments.action(image.as_ref(), now)?;
     let order = Order {
@@ -336,8 +337,16 @@ fn issued(floor: Option<Timestamp>, now: Timestamp) -> Timestamp {
     above.filter(|above| above.seconds_since(now) <= SKEW_S).map_or(now, |above| above.max(now))
 }
 
-/// The daemon knows it. Without a daemon the draft is of now.
-fn floor(global: &Global) -> Option<Timestamp> {
+/// The daemon knows it; where none runs, its journal does. Who may read neither drafts as of now.
+fn floor(global: &Global, config: &Config) -> Option<Timestamp> {
+    told(global).or_else(|| {
+        let folder = config.agent.state_dir.join(journal::FOLDER);
+        let look = journal::verify(&journal::Disk, &folder, &journal::Identity::of_this_machine("")).ok()?;
+        look.verdict.floor_iat
+    })
+}
+
+fn told(global: &Global) -> Option<Timestamp> {
     let reply = Socket::of(global, None).ok()?.get("/v1/status").ok()?;
     let status: Value = reply.good().ok()?;
     Timestamp::parse(status.pointer("/local/ops/floor")?.as_str()?).ok()

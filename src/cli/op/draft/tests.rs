@@ -3,7 +3,10 @@
 use std::ffi::OsString;
 
 use crate::cli::{Command, Stop, parsed};
+use crate::gate::{self, Facts, PendingVolumes, SnapshotProvenance};
+use crate::model::guest::GuestId;
 use crate::model::op::{Action, OpKind, Role};
+use crate::model::step::{ConfigChange, Step};
 use crate::model::time::Timestamp;
 
 use super::super::OpCommand;
@@ -110,4 +113,64 @@ fn a_draft_is_issued_above_the_floor_if_that_is_near() {
     assert_eq!(issued(Some(at(1_000)), at(1_000)), at(1_001));
     assert_eq!(issued(Some(at(1_299)), at(1_000)), at(1_300));
     assert_eq!(issued(Some(at(1_300)), at(1_000)), at(1_000), "it could not be valid yet");
+}
+
+/// What a hold tells people to type can be typed.
+#[test]
+fn every_line_that_the_gate_names_is_a_draft() {
+    let guest: GuestId = "lxc/101".parse().unwrap();
+    let text = str::to_owned;
+    let set = [("mp0".to_owned(), "store:8,mp=/it's here".to_owned())].into();
+    let change = ConfigChange { set, delete: ["mp1".to_owned()].into(), digest: text("d") };
+    let steps = [
+        Step::SetConfig { guest, change },
+        Step::Stop { guest },
+        Step::Backup { guest, storage: text("store"), prune: true },
+        Step::Destroy { guest, purge: true },
+        Step::Rollback { guest, snapshot: text("s1"), start: true },
+        Step::RestoreOver { guest, volid: text("a:b"), storage: text("store") },
+        Step::DeleteBackup { guest, volid: text("a:b") },
+        Step::DeleteSnapshot { guest, name: text("s1") },
+    ];
+    let facts = Facts {
+        pending: PendingVolumes::Known(Vec::new()),
+        snapshot: SnapshotProvenance::Unknown,
+        volumes: None,
+    };
+    for step in steps {
+        let remedy = gate::judge(step, &facts).unwrap_err().remedy;
+        let (_, line) = remedy.split_once("`felhom-agent ").unwrap_or_else(|| panic!("{remedy}"));
+        let (line, _) = line.split_once('`').unwrap();
+        match parsed(shell_words(line)) {
+            Ok((_, Command::Op(OpCommand::Draft(arguments)))) => {
+                assert_eq!(arguments.vmid, Some(guest.vmid), "{line}");
+            }
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+}
+
+/// As a shell splits them, of the little that these lines use.
+fn shell_words(line: &str) -> Vec<OsString> {
+    let (mut words, mut quoted, mut escaped) = (vec![String::new()], false, false);
+    for letter in line.chars() {
+        match letter {
+            _ if escaped => escaped = false,
+            '\'' => {
+                quoted = !quoted;
+                continue;
+            }
+            '\\' if !quoted => {
+                escaped = true;
+                continue;
+            }
+            ' ' if !quoted => {
+                words.push(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        words.last_mut().unwrap().push(letter);
+    }
+    words.into_iter().map(OsString::from).collect()
 }
