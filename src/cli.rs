@@ -22,6 +22,7 @@ mod private_file;
 mod report;
 mod selftest;
 mod socket;
+mod status;
 #[cfg(test)]
 mod tests;
 mod version;
@@ -49,6 +50,7 @@ use self::plan::PlanArguments;
 use self::print::Output;
 use self::report::ReportArguments;
 use self::selftest::SelftestArguments;
+use self::status::StatusArguments;
 
 /// What every command takes.
 #[derive(Debug, Default)]
@@ -70,6 +72,7 @@ enum Command {
     Daemon,
     Plan(PlanArguments),
     Report(ReportArguments),
+    Status(StatusArguments),
     Selftest(SelftestArguments),
     Config(ConfigCommand),
     Journal(JournalCommand),
@@ -95,6 +98,7 @@ impl Command {
         match name {
             "daemon" => line.end(&daemon::PAGE).map(|()| Self::Daemon),
             "plan" => PlanArguments::parse(line).map(Self::Plan),
+            "status" => StatusArguments::parse(line).map(Self::Status),
             "report" => ReportArguments::parse(line).map(Self::Report),
             "selftest" => SelftestArguments::parse(line).map(Self::Selftest),
             "journal" => JournalCommand::parse(line).map(Self::Journal),
@@ -246,6 +250,7 @@ fn run_command(global: &Global, command: &Command, output: &mut Output) -> Resul
     match command {
         Command::Daemon => daemon::run(global),
         Command::Plan(arguments) => plan::run(global, arguments, output),
+        Command::Status(arguments) => status::run(global, arguments, output),
         Command::Report(arguments) => report::run(global, arguments, output),
         Command::Selftest(arguments) => selftest::run(global, arguments, output),
         Command::Journal(command) => journal::run(global, command, output),

@@ -32,6 +32,7 @@ mod round_trip;
 mod stories;
 
 pub use guest::plan_guest;
+pub use words::safe;
 
 /// What the node's own configuration decides about planning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

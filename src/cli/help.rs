@@ -2,13 +2,13 @@
 
 use super::line::{Given, Line, Stop};
 use super::page::{Page, repeated};
-use super::{config, daemon, journal, keygen, keyring, op, pin, plan, report, selftest, version};
+use super::{config, daemon, journal, keygen, keyring, op, pin, plan, report, selftest, status, version};
 
 pub(super) static PROGRAM: Page = Page {
     name: "",
     commands: &[
-        "daemon", "plan", "report", "selftest", "journal", "config", "pin", "keygen", "keyring", "op",
-        "version", "help",
+        "daemon", "plan", "status", "report", "selftest", "journal", "config", "pin", "keygen", "keyring",
+        "op", "version", "help",
     ],
     options: &["--version", "--selftest[=task|=hub]"],
     text: "\
@@ -19,6 +19,7 @@ Usage: felhom-agent [--config FILE] [--set SECTION.KEY=VALUE]... COMMAND
 Commands:
   daemon    runs until it is told to end: converges guests, reports to the hub
   plan      prints what the daemon would do, and why; changes nothing
+  status    shows what the daemon knows: conditions, resources, work in hand
   report    collects the host report and prints it
   selftest  checks reach, TLS, token, privileges, clock, storage and hub
   journal   shows what was done, and whether that can be believed
@@ -55,9 +56,10 @@ Example: felhom-agent help selftest task
 ",
 };
 
-pub(super) static PAGES: [&Page; 29] = [
+pub(super) static PAGES: [&Page; 30] = [
     &PROGRAM,
     &daemon::PAGE,
+    &status::PAGE,
     &plan::PAGE,
     &report::PAGE,
     &selftest::PAGE,

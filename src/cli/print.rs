@@ -37,6 +37,11 @@ impl Output {
         }
     }
 
+    /// Nobody reads any more, or nothing can be written.
+    pub(super) fn is_over(&self) -> bool {
+        self.closed || self.failed
+    }
+
     /// Prints a document as JSON, one for reading by people and programs alike.
     pub(super) fn json<T: serde::Serialize>(&mut self, document: &T) {
         match serde_json::to_string(document) {

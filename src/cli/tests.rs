@@ -12,6 +12,7 @@ use super::pin::PinArguments;
 use super::plan::PlanArguments;
 use super::report::ReportArguments;
 use super::selftest::{SelftestArguments, SelftestCommand};
+use super::status::StatusArguments;
 use super::{Command, Global, parsed};
 use crate::model::guest::Vmid;
 use crate::model::op::OpId;
@@ -46,6 +47,11 @@ fn each_command_is_read_with_its_arguments() {
         ("plan --exit-code --json", plan(true, true)),
         ("report", Command::Report(ReportArguments { send: false })),
         ("report --send", Command::Report(ReportArguments { send: true })),
+        ("status", Command::Status(StatusArguments::default())),
+        (
+            "status --watch --json --socket /x",
+            Command::Status(StatusArguments { json: true, watch: true, socket: Some("/x".into()) }),
+        ),
         ("selftest", selftest(false, None)),
         ("selftest --json task --vmid 101", selftest(true, task())),
         ("selftest task --vmid=101 --json", selftest(true, task())),

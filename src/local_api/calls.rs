@@ -308,7 +308,8 @@ fn route(target: &str) -> Result<Call, Answer> {
     })
 }
 
-/// A rejection with the status that fits; always one that says that the request was at fault, or the moment.
+/// A rejection with the status that fits; always one that says that the request was at fault, or the moment. 403 is left to
+/// those who may not ask at all.
 pub(super) fn rejection(rejected: &Rejected) -> Answer {
     use RejectCode as Code;
     let status = match rejected.code {
@@ -334,7 +335,7 @@ pub(super) fn rejection(rejected: &Rejected) -> Answer {
         | Code::BadSignature
         | Code::RoleNotHeld
         | Code::RoleNotAllowed
-        | Code::Threshold => 403,
+        | Code::Threshold => 422,
         _ => 409,
     };
     Answer::refusal(

@@ -47,7 +47,7 @@ pub(super) fn shortened(text: &str) -> String {
 }
 
 /// Escapes what a terminal would obey: control characters and what only changes the reading direction.
-pub(super) fn safe(text: &str) -> String {
+pub fn safe(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         if matches!(character, '"' | '\'' | '\\') {
