@@ -163,6 +163,7 @@ fn on_node(world: &mut World, method: &str, route: &str, ask: &Ask<'_>) -> Optio
         ("GET", "/cluster/status") => Ok(cluster::status(world)),
         ("GET", "/cluster/resources") => Ok(cluster::resources(world, ask)),
         ("GET", "/cluster/nextid") => cluster::next_id(world, ask),
+        ("GET", "/cluster/replication") => Ok(cluster::replication(world, ask)),
         ("GET", "/cluster/options") => Ok(cluster::options(world)),
         ("PUT", "/cluster/options") => Ok(cluster::set_options(world, ask)),
         ("GET", "/cluster/tasks") => Ok(task_calls::cluster_list(world, ask)),

@@ -199,6 +199,20 @@ pub fn next_id(world: &World, ask: &Ask<'_>) -> Result<Reply, ApiError> {
     }
 }
 
+/// `GET /cluster/replication`: the jobs of the guests the caller may see.
+pub fn replication(world: &World, ask: &Ask<'_>) -> Reply {
+    let visible = world
+        .replication
+        .iter()
+        .filter(|(vmid, _)| world.access.may(ask.caller, &format!("/vms/{vmid}"), "VM.Audit"));
+    let rows: Vec<Value> = visible
+        .map(|(vmid, target)| {
+            json!({"id": format!("{vmid}-0"), "guest": vmid, "jobnum": 0, "type": "local", "target": target, "schedule": "*/15"})
+        })
+        .collect();
+    Reply::data(json!(rows))
+}
+
 /// `GET /cluster/options`
 pub fn options(world: &World) -> Reply {
     let mut data = json!({"mac_prefix": "BC:24:11", "allowed-tags": []});
@@ -334,6 +348,11 @@ pub fn refresh_broadcast(world: &mut World) {
             "type": "storage", "id": format!("storage/{}/{}", world.name, storage.name), "storage": storage.name, "node": world.name,
             "status": if storage.online { "available" } else { "unknown" }, "shared": u8::from(storage.shared),
             "disk": storage.used, "maxdisk": storage.total, "content": storage.content.join(","), "plugintype": storage.kind,
+        })
+    }));
+    rows.extend(world.guests_elsewhere.iter().map(|(vmid, (kind, node))| {
+        json!({
+            "type": kind.name(), "id": format!("{}/{vmid}", kind.name()), "vmid": vmid, "node": node, "status": "running", "template": 0,
         })
     }));
     world.broadcast.at_ms = Some(now_ms);

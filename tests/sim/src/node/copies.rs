@@ -111,15 +111,19 @@ impl World {
         }
     }
 
-    /// A guest with all its volumes and its pool membership.
-    pub fn remove_guest(&mut self, vmid: u32) {
-        let Some(guest) = self.guests.remove(&vmid) else { return };
+    /// A guest with all its volumes and its pool membership; the volumes that could not be removed.
+    pub fn remove_guest(&mut self, vmid: u32) -> Vec<String> {
+        let Some(guest) = self.guests.remove(&vmid) else { return Vec::new() };
         let config = guest.config();
-        for volid in volumes_of(&config) {
+        let (left, gone): (Vec<String>, Vec<String>) = volumes_of(&config)
+            .into_iter()
+            .partition(|volid| self.faults.undeletable_volumes.contains(volid));
+        for volid in gone {
             self.free_volume(&volid);
         }
         for pool in self.pools.values_mut() {
             pool.vms.remove(&vmid);
         }
+        left
     }
 }

@@ -27,6 +27,11 @@ pub fn destroy(world: &mut World, kind: Kind, ask: &Ask<'_>) -> Result<Reply, Ap
             kind.noun()
         )));
     }
+    if world.replication.contains_key(&vmid) && !purge {
+        return Err(failure(format!(
+            "There is a replication job '{vmid}-0' for guest '{vmid}' - Please remove that first."
+        )));
+    }
     match kind {
         Kind::Lxc => {
             if let Some(text) = locked_text(guest) {
@@ -51,10 +56,13 @@ pub fn destroy(world: &mut World, kind: Kind, ask: &Ask<'_>) -> Result<Reply, Ap
         let pace = world.pace.destroy;
         Next::Wait(
             pace,
-            Work::new(move |world, _| {
-                world.remove_guest(vmid);
+            Work::new(move |world, task| {
+                for volid in world.remove_guest(vmid) {
+                    world.warn(task, &format!("Could not remove disk '{volid}', check manually: busy"));
+                }
                 if purge {
                     world.purge_from_jobs(vmid);
+                    world.replication.remove(&vmid);
                 }
                 Next::Done
             }),

@@ -279,3 +279,38 @@ fn disks_are_named_as_their_storage_names_them() {
         assert!(world.volume(expected).is_some());
     }
 }
+
+#[test]
+fn a_destroy_that_cannot_remove_a_volume_warns_and_goes_on() {
+    let mut world = world();
+    let volid = "store:100/vm-100-disk-0.raw";
+    world.faults.undeletable_volumes.insert(volid.to_owned());
+    assert_eq!(run(&mut world, "DELETE lxc/100 "), "WARNINGS: 1");
+    assert!(!world.guests.contains_key(&100) && world.volume(volid).is_some());
+}
+
+#[test]
+fn a_guest_that_is_replicated_is_destroyed_only_with_purge() {
+    let mut world = world();
+    world.replication.insert(100, "pve2".to_owned());
+    let jobs = call(&mut world, "GET cluster/replication").unwrap();
+    assert_eq!(
+        jobs,
+        json!([{"id": "100-0", "guest": 100, "jobnum": 0, "type": "local", "target": "pve2", "schedule": "*/15"}])
+    );
+    assert_eq!(
+        run(&mut world, "DELETE lxc/100 "),
+        "500 There is a replication job '100-0' for guest '100' - Please remove that first."
+    );
+    assert_eq!(run(&mut world, "DELETE lxc/100 purge=1"), "OK");
+    assert_eq!(call(&mut world, "GET cluster/replication").unwrap(), json!([]));
+}
+
+#[test]
+fn a_guest_of_another_node_is_among_the_resources_of_the_cluster() {
+    let mut world = world();
+    world.guests_elsewhere.insert(300, (super::config_file::Kind::Lxc, "pve2".to_owned()));
+    let rows = call(&mut world, "GET cluster/resources type=vm").unwrap();
+    let row = rows.as_array().unwrap().iter().find(|row| row["vmid"] == 300).unwrap();
+    assert_eq!((&row["node"], &row["id"]), (&json!("pve2"), &json!("lxc/300")));
+}

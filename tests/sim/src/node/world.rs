@@ -23,6 +23,10 @@ pub struct World {
     pub storages: Vec<Storage>,
     pub tasks: Tasks,
     pub jobs: Vec<Job>,
+    /// The jobs of `/cluster/replication`: guest to target node.
+    pub replication: BTreeMap<u32, String>,
+    /// Guests of the cluster that are on other nodes, with the node.
+    pub guests_elsewhere: BTreeMap<u32, (Kind, String)>,
     pub pools: BTreeMap<String, Pool>,
     pub bridges: BTreeSet<String>,
     /// The value of `tag-style` and others of `/cluster/options`.
@@ -171,6 +175,8 @@ pub struct Faults {
     pub failing_types: BTreeMap<String, String>,
     /// Guest lists answer 200 with `[]`, as when the guest list could not be fetched.
     pub empty_guest_lists: bool,
+    /// Volumes that cannot be removed: whoever tries logs a warning and goes on.
+    pub undeletable_volumes: BTreeSet<String>,
     /// These configurations answer 500 with the text.
     pub unreadable_configs: BTreeMap<u32, String>,
     /// pvestatd is dead: `/cluster/resources` stays as it was.
@@ -267,6 +273,8 @@ impl World {
             storages: super::storage::usual_storages(),
             tasks: Tasks::default(),
             jobs: Vec::new(),
+            replication: BTreeMap::new(),
+            guests_elsewhere: BTreeMap::new(),
             pools: BTreeMap::new(),
             bridges: BTreeSet::from(["vmbr0".to_owned(), "vmbr1".to_owned()]),
             options: BTreeMap::new(),
