@@ -10,6 +10,7 @@
 
 mod canary;
 mod cli;
+mod consent;
 mod daemon;
 mod documents;
 mod faults;

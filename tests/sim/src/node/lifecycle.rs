@@ -57,6 +57,9 @@ pub fn destroy(world: &mut World, kind: Kind, ask: &Ask<'_>) -> Result<Reply, Ap
         Next::Wait(
             pace,
             Work::new(move |world, task| {
+                for line in world.faults.destroy_warnings.clone() {
+                    world.warn(task, &line);
+                }
                 for volid in world.remove_guest(vmid) {
                     world.warn(task, &format!("Could not remove disk '{volid}', check manually: busy"));
                 }

@@ -177,6 +177,8 @@ pub struct Faults {
     pub empty_guest_lists: bool,
     /// Volumes that cannot be removed: whoever tries logs a warning and goes on.
     pub undeletable_volumes: BTreeSet<String>,
+    /// Lines that a destroy logs as warnings.
+    pub destroy_warnings: Vec<String>,
     /// These configurations answer 500 with the text.
     pub unreadable_configs: BTreeMap<u32, String>,
     /// pvestatd is dead: `/cluster/resources` stays as it was.
