@@ -5,6 +5,8 @@
 //! One private lock around one file; whoever is told that something was recorded can rely on it after a loss of power.
 
 mod audit;
+#[cfg(test)]
+mod claims;
 mod error;
 mod file;
 mod fs;
@@ -235,7 +237,7 @@ impl Journal {
         if let Some(found) = &found {
             journal.pen().note_found(found, now);
         }
-        if let Err(error) = journal.end_interrupted_ops() {
+        if let Err(error) = journal.end_those(|_any| true) {
             log::error!("the end of an operation is not in the journal: {error}");
         }
         let recovered =
@@ -299,7 +301,7 @@ impl Journal {
     pub fn ended(&self, intent: u64, outcome: &Outcome) -> Result<(), JournalError> {
         let mut pen = self.pen();
         let Some(open) = pen.shown().state.intent_of(intent).cloned() else { return Ok(()) };
-        let of = (intent, open.guest, open.step.to_string(), open.op_id.clone());
+        let of = (intent, open.guest, open.step.to_string(), open.op_id);
         let Some(end) = StepEnd::of(outcome, of) else { return Ok(()) };
         let record = match outcome {
             Outcome::Uncertain { .. } => Record::Uncertain(end),
@@ -334,11 +336,15 @@ impl Journal {
         self.shown().state.intents().filter(|intent| intent.guest == guest).cloned().collect()
     }
 
-    /// Ends the operations whose step has ended and which nobody goes on with.
-    pub fn end_interrupted_ops(&self) -> Result<(), JournalError> {
+    /// Ends an operation whose step has ended and which nobody goes on with.
+    pub fn end_interrupted(&self, op_id: &OpId) -> Result<(), JournalError> {
+        self.end_those(|interrupted| interrupted == op_id)
+    }
+
+    fn end_those(&self, which: impl Fn(&OpId) -> bool) -> Result<(), JournalError> {
         let mut pen = self.pen();
         let unended = pen.shown().state.ops_unended();
-        for (op_id, end) in unended {
+        for (op_id, end) in unended.into_iter().filter(|(op_id, _)| which(op_id)) {
             let guest = pen.shown().state.op(&op_id).and_then(|op| op.guest);
             pen.write(Record::Ended(Ended { op_id, guest, end }), clock::now())?;
         }

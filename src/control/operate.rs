@@ -205,7 +205,7 @@ impl Job<'_> {
         let journal = &self.worker.work.journal;
         if let Some(OpState::Running { .. }) = journal.op(self.op_id).map(|record| record.state) {
             // Its step is over, and only the word of its end is missing.
-            if let Err(error) = journal.end_interrupted_ops() {
+            if let Err(error) = journal.end_interrupted(self.op_id) {
                 log::error!("the end of operation {} is not in the journal: {error}", self.op_id);
             }
         }

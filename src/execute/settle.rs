@@ -163,10 +163,9 @@ impl Executor<'_> {
 
     /// An operation ends with the step that was interrupted: none of it is tried again.
     fn end_op(&self, intent: &OpenIntent) {
-        if intent.op_id.is_some() {
-            if let Err(error) = self.journal.end_interrupted_ops() {
-                log::error!("the end of an operation is not in the journal: {error}");
-            }
+        let Some(op_id) = &intent.op_id else { return };
+        if let Err(error) = self.journal.end_interrupted(op_id) {
+            log::error!("the end of operation {op_id} is not in the journal: {error}");
         }
     }
 }

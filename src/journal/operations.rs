@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::pen::Pen;
-use super::record::{Accept, Ack, Ended, Floor, Record, Reject, Trust};
+use super::record::{Accept, Ack, Ended, Floor, MOST_CHARS, Record, Reject, Trust, cut};
 use super::{Acceptance, FloorWhy, Health, Journal, JournalError, OpRecord, OpState};
 use crate::authz::{self, VerifiedOp};
 use crate::clock;
@@ -87,7 +87,8 @@ impl Journal {
         if matches!(op.state, OpState::Ended(_)) {
             return Ok(());
         }
-        let record = Record::Ended(Ended { op_id: op_id.clone(), guest: op.guest, end: end.clone() });
+        let end = OpEnd { message: cut(&end.message, MOST_CHARS), ..end.clone() };
+        let record = Record::Ended(Ended { op_id: op_id.clone(), guest: op.guest, end });
         pen.write(record, clock::now()).map(drop)
     }
 
@@ -161,7 +162,7 @@ impl Journal {
 }
 
 impl Pen<'_> {
-    fn can_accept(&mut self, op: &VerifiedOp) -> Result<(), Rejected> {
+    fn can_accept(&self, op: &VerifiedOp) -> Result<(), Rejected> {
         let is_cure = matches!(op.op().action.kind(), OpKind::FloorRaise | OpKind::TrustUpdate);
         match self.shown().health() {
             Health::Sound => {}

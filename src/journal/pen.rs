@@ -57,7 +57,7 @@ impl Shown {
         if let Some(fault) = &self.fault {
             return Health::Unwritable(fault.clone());
         }
-        match self.state.damage().or(self.state.unreadable()) {
+        match self.state.damage().or_else(|| self.state.unreadable()) {
             Some(why) => Health::NoDestructive(why.to_owned()),
             None => Health::Sound,
         }

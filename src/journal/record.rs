@@ -14,7 +14,7 @@ use crate::model::step::Step;
 use crate::model::time::Timestamp;
 
 /// A line has a limit, and Proxmox may have much to say.
-const MOST_CHARS: usize = 2_000;
+pub(super) const MOST_CHARS: usize = 2_000;
 
 pub(super) type Fields = Map<String, Value>;
 

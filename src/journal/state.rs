@@ -101,7 +101,7 @@ impl State {
             Record::Accept(accept) => self.accept(place, *accept),
             Record::Reject(_) => {}
             Record::Intent(intent) => self.intent(place, *intent, kept),
-            Record::Issued(issued) => self.issued(issued),
+            Record::Issued(issued) => self.issued(issued, kept),
             Record::Done(end) | Record::Uncertain(end) => self.step_ended(place, end, kept),
             Record::Ended(Ended { op_id, guest: _, end }) => {
                 if let Some(op) = self.ops.get_mut(&op_id) {
@@ -155,6 +155,9 @@ impl State {
     }
 
     fn accept(&mut self, place: &Place, accept: Accept) {
+        if self.ops.contains_key(&accept.op_id) {
+            return;
+        }
         for keyid in &accept.keyids {
             self.nonces.insert((keyid.clone(), accept.nonce.clone()), accept.op_id.clone());
         }
@@ -170,9 +173,8 @@ impl State {
 
     fn intent(&mut self, place: &Place, intent: Intent, kept: bool) {
         let seq = intent.intent.unwrap_or(place.seq);
-        if let Some(op) = intent.op_id.as_ref().and_then(|op_id| self.ops.get_mut(op_id)) {
-            op.state = OpState::Running { upid: None };
-            op.last = None;
+        if !kept {
+            self.op_goes_on(intent.op_id.as_ref(), None);
         }
         if intent.destructive && !kept {
             let old = |at: &Timestamp| intent.began.seconds_since(*at) > DESTRUCTIVE_S;
@@ -196,20 +198,31 @@ impl State {
         self.intents.insert(seq, open);
     }
 
-    fn issued(&mut self, issued: Issued) {
-        if let Some(intent) = self.intents.get_mut(&issued.intent) {
-            intent.upid = Some(issued.upid.clone());
-            if let Some(op) = intent.op_id.as_ref().and_then(|op_id| self.ops.get_mut(op_id)) {
-                op.state = OpState::Running { upid: Some(issued.upid.clone()) };
-            }
+    fn issued(&mut self, issued: Issued, kept: bool) {
+        let Some(intent) = self.intents.get_mut(&issued.intent) else { return };
+        intent.upid = Some(issued.upid.clone());
+        let op_id = intent.op_id.clone();
+        // A snapshot says of its own accord how its operations stand and which tasks are known.
+        if !kept {
+            self.op_goes_on(op_id.as_ref(), Some(issued.upid.clone()));
+            self.take_note_of(issued.upid);
         }
-        self.take_note_of(issued.upid);
+    }
+
+    fn op_goes_on(&mut self, op_id: Option<&OpId>, upid: Option<String>) {
+        let op = op_id.and_then(|op_id| self.ops.get_mut(op_id));
+        if let Some(op) = op.filter(|op| !matches!(op.state, OpState::Ended(_))) {
+            op.state = OpState::Running { upid };
+            op.last = None;
+        }
     }
 
     fn step_ended(&mut self, place: &Place, end: StepEnd, kept: bool) {
-        self.intents.remove(&end.intent);
-        if let Some(upid) = &end.upid {
-            self.take_note_of(upid.clone());
+        if !kept {
+            self.intents.remove(&end.intent);
+            if let Some(upid) = &end.upid {
+                self.take_note_of(upid.clone());
+            }
         }
         let end = StepEnd { ended_at: Some(end.ended_at.unwrap_or(place.at)), ..end };
         // A snapshot says separately which doubts are left.
@@ -257,11 +270,11 @@ impl State {
     }
 
     pub(super) fn floor(&self) -> Timestamp {
-        self.floor.unwrap_or(Timestamp::from_unix(0))
+        self.floor.unwrap_or_else(|| Timestamp::from_unix(0))
     }
 
     pub(super) fn clock_hw(&self) -> Timestamp {
-        self.clock_hw.unwrap_or(Timestamp::from_unix(0))
+        self.clock_hw.unwrap_or_else(|| Timestamp::from_unix(0))
     }
 
     pub(super) fn trust_version(&self) -> Option<u64> {
