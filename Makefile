@@ -1,5 +1,5 @@
 # What can be done here. `make` alone lists it.
-.PHONY: help demo test selftest musl bench lint deny peers ci install schema
+.PHONY: help demo test selftest musl bench fuzz lint deny peers ci install schema
 
 CARGO = cargo
 PREFIX ?= /usr/local
@@ -12,6 +12,7 @@ help:
 	@echo 'make musl      the static binary, dist/felhom-agent'
 	@echo 'make install   that binary, the units and the man page below $$(DESTDIR)$$(PREFIX)'
 	@echo 'make bench     the figures'
+	@echo 'make fuzz      every fuzz target, FUZZ_SECONDS (60) each'
 	@echo 'make lint      format, clippy, dependencies'
 	@echo 'make peers     a public Proxmox client drives the simulated node'
 	@echo 'make ci        all of it'
@@ -38,9 +39,15 @@ bench: musl
 	$(CARGO) build --locked --profile bench -p felhom-sim --bins
 	$(CARGO) bench --locked --bench figures
 
+# Not part of ci: what a run finds depends on how long it runs.
+fuzz:
+	@sh contrib/build/fuzz.sh
+
 lint:
 	@sh contrib/build/ensure.sh cc rust
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --all --check --manifest-path fuzz/Cargo.toml
+	$(CARGO) metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	@sh contrib/build/check-crates.sh

@@ -7,6 +7,7 @@ set -eu
 packages_of() {
     case $1 in
         cc) echo "gcc libc6-dev" ;;
+        c++) echo "g++" ;;
         musl-gcc) echo "musl-tools" ;;
         rustc-web) echo "musl-tools rustc-web cargo-web rust-web-src libunwind-19-dev" ;;
         python-venv) echo "python3 python3-venv" ;;

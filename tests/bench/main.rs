@@ -9,6 +9,7 @@
     reason = "a benchmark stops at a broken premise, prints, and starts its own threads and processes"
 )]
 
+mod authz;
 mod daemon;
 mod lanes;
 mod node;
@@ -16,6 +17,7 @@ mod task;
 mod tick;
 
 fn main() {
+    authz::print();
     lanes::print();
     tick::print();
     task::print();
