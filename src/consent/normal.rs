@@ -36,7 +36,8 @@ pub fn state_sha256(image: &GuestImage) -> String {
 
 /// What stays the same as long as it is the same guest, and no longer. A VM: the UUID of its BIOS, the generation id and the
 /// time of its making, which Proxmox gives it. A container has nothing of the kind: our marker if it has one, the volume of
-/// its root, and when that was made where the storage knows.
+/// its root, and when that was made where the storage knows. Of both, the last task that made, restored, moved or destroyed a
+/// guest of this number: one that was made anew, word for word, has another.
 pub fn ident_text(image: &GuestImage) -> String {
     let current = |key: &str| image.config.current.get(key).map(String::as_str);
     let mut text = format!("felhom-ident-v1\nguest {}\n", image.guest);
@@ -53,6 +54,8 @@ pub fn ident_text(image: &GuestImage) -> String {
             line(&mut text, "made", root.and_then(|root| root.made_at).map(|at| at.to_string()).as_deref());
         }
     }
+    let last = image.incarnations.iter().max_by_key(|(upid, started)| (**started, *upid));
+    line(&mut text, "task", last.map(|(upid, _)| upid.as_str()));
     text
 }
 

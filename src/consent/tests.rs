@@ -216,10 +216,22 @@ fn g05_a_guest_that_was_made_anew_is_another_one() {
     assert_eq!(after(|image, _, _| image.volumes[1].volid = "store:105/vm-105-disk-9.raw".to_owned()), ident);
     assert_eq!(after(|image, _, _| image.volumes[1].made_at = Some(5)), ident, "made at another time");
     // The very same text and the very same volume names: the node's tasks tell.
-    for since in [IAT, IAT + 1, NOW] {
-        assert_eq!(after(|image, _, _| image.incarnations.insert("UPID:x".to_owned(), since)), ident);
+    for since in [1_759_000_000, IAT, IAT + 1, NOW] {
+        assert_eq!(
+            after(|image, _, _| image.incarnations.insert("UPID:x".to_owned(), since)),
+            ident,
+            "{since}"
+        );
     }
-    assert_eq!(after(|image, _, _| image.incarnations.insert("UPID:x".to_owned(), 1_759_000_000)), None);
+    // Whatever the clock said when the draft was made.
+    let mut image = container();
+    image.incarnations.insert("UPID:x".to_owned(), IAT);
+    assert_eq!(answer(&op(destroy(), &image), &image, &guards()), Err(RejectCode::IdentChanged));
+    assert_eq!(
+        after(|image, _, _| image.incarnations.insert("UPID:x".to_owned(), 1_740_000_000)),
+        None,
+        "an older one"
+    );
     // A VM is known by what Proxmox gave it.
     let vm = |uuid: &str, generation: &str, made: u64| {
         let mut image = container();
@@ -336,8 +348,9 @@ fn g11_a_backup_that_would_not_bring_it_back_is_no_evidence() {
         assert_eq!(after(claimed), missing, "{key} was not claimed");
     }
     // From before the guest was made anew.
-    let remade = |image: &mut GuestImage, _: &mut Guards, _: &mut Operation| {
+    let remade = |image: &mut GuestImage, _: &mut Guards, op: &mut Operation| {
         image.incarnations.insert("UPID:x".to_owned(), 1_760_000_500);
+        op.subject.as_mut().unwrap().ident = ident(image);
     };
     assert_eq!(after(remade), missing);
     assert_eq!(after(|_, guards, _| guards.evidence_max_age_s = 9_999), stale);
@@ -400,7 +413,7 @@ fn a_backup_that_is_deleted_or_restored_is_there_and_of_this_guest() {
     assert_eq!(answer(&restore, &image, &guards()), Err(RejectCode::EvidenceMissing), "no such backup");
     let mut both = guards();
     both.backups.push(SeenBackup { volid: "store:backup/other".to_owned(), ..seen_backup() });
-    assert!(answer(&restore, &image, &both).is_ok());
+    assert_eq!(answer(&restore, &image, &both), Ok(Vec::new()));
     both.backups[1].size = Some(0);
     assert_eq!(answer(&restore, &image, &both), Err(RejectCode::EvidenceMissing), "empty");
     both.backups[1] = SeenBackup { guest: Some(guest(GuestKind::Qemu, 105)), ..both.backups[1].clone() };

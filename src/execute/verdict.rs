@@ -259,12 +259,12 @@ mod tests {
     #[test]
     fn what_could_not_be_seen_is_never_a_success() {
         for word in words() {
-            match verdict(word, Effect::Unseen("no answer".to_owned())) {
-                Outcome::Uncertain { message, .. } | Outcome::Failed(Failure { message, .. }) => {
-                    assert!(message.contains("no answer"), "{message}");
-                }
-                other => panic!("{other:?}"),
-            }
+            let outcome = verdict(word, Effect::Unseen("no answer".to_owned()));
+            let (Outcome::Uncertain { message, .. } | Outcome::Failed(Failure { message, .. })) = outcome
+            else {
+                panic!("{outcome:?}")
+            };
+            assert!(message.contains("no answer"), "{message}");
         }
     }
 }

@@ -20,6 +20,7 @@ fn a_container_in_normal_form() {
         marker a1
         root store:105/vm-105-disk-0.raw
         made -
+        task UPID:old
     "#]]
     .assert_eq(&ident_text(&image));
     expect![[r#"
@@ -60,6 +61,7 @@ fn a_vm_in_normal_form() {
         uuid 01234567-89ab-cdef-0123-456789abcdef
         vmgenid 76543210-89ab-cdef-0123-456789abcdef
         made 1750000000
+        task UPID:old
     "#]]
     .assert_eq(&ident_text(&image));
 }

@@ -244,8 +244,7 @@ fn a_guest_that_should_not_exist_is_held_until_somebody_signs_for_it() {
 fn a_guest_that_cannot_be_seen_is_not_yet_gone() {
     let desired = web(json!({"ensure": "absent"}));
     let denied = fault("permission", "403");
-    for (presence, config) in
-        [(Presence::NotListed, denied.clone()), (Presence::Unknown(denied.clone()), missing())]
+    for (presence, config) in [(Presence::NotListed, denied.clone()), (Presence::Unknown(denied), missing())]
     {
         let seen = GuestObservation { presence, config: Reading::Unknown(config), live: None };
         let plan = plan_guest(&desired, &seen, &Settings::default());
