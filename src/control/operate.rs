@@ -128,6 +128,8 @@ struct Job<'a> {
     control: &'a Sender<Event>,
     expires_uptime_s: Option<u64>,
     since: Instant,
+    /// As the log has it already.
+    waits_for: Option<Rejected>,
 }
 
 impl Worker {
@@ -157,7 +159,16 @@ impl Worker {
         };
         let executor = self.executor(client);
         let since = Instant::now();
-        let mut job = Job { worker: self, executor, op_id, guest, control, expires_uptime_s: None, since };
+        let mut job = Job {
+            worker: self,
+            executor,
+            op_id,
+            guest,
+            control,
+            expires_uptime_s: None,
+            since,
+            waits_for: None,
+        };
         match job.run(bearer) {
             Ok(end) => Leave::End(Box::new(end)),
             Err(leave) => leave,
@@ -178,7 +189,10 @@ impl Job<'_> {
             if self.since.elapsed() >= self.operating().lock_wait {
                 return Err(obstacle.into());
             }
-            log::info!("operation {} waits: {obstacle}", self.op_id);
+            if self.waits_for.as_ref() != Some(&obstacle) {
+                log::info!("operation {} waits: {obstacle}", self.op_id);
+            }
+            self.waits_for = Some(obstacle);
             self.pause(LOOKS)?;
         }
     }
@@ -189,17 +203,20 @@ impl Job<'_> {
 
     /// What is still open from before comes first, and may have been this very operation.
     fn settle(&self) -> Result<(), Leave> {
+        let mut is_told = false;
         loop {
-            match self.executor.settle(self.guest).open {
+            let why = match self.executor.settle(self.guest).open {
                 None => break,
                 Some(Open::Stopping) => return Err(Leave::Stopping),
-                Some(Open::StillRunning { upid }) => {
-                    log::info!("operation {} waits for a task of before ({upid})", self.op_id);
-                }
+                Some(Open::StillRunning { upid }) => format!("a task of before still runs ({upid})"),
                 Some(Open::Unresolved(why)) => {
-                    log::warn!("operation {} waits: {why}", self.op_id);
                     self.pause(LOOKS)?;
+                    why
                 }
+            };
+            if !is_told {
+                log::info!("operation {} waits: {why}", self.op_id);
+                is_told = true;
             }
         }
         let journal = &self.worker.work.journal;

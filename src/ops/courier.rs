@@ -4,7 +4,7 @@
 //! that has ended) and by its own clock. *Emits* what it fetched to the [`Door`], as the bytes that stand in the hub's answer.
 //! *Never* forgets an outcome: the journal has them until the hub has acknowledged them, over every restart.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,13 +15,16 @@ use crate::clock;
 use crate::hub::wire::OpOutcome;
 use crate::hub::{Client, HubError};
 use crate::journal::{Journal, OpRecord, OpState};
-use crate::model::op::{OpResult, RejectCode, Rejected, Via};
+use crate::model::op::{OpId, OpResult, RejectCode, Rejected, Via};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
-/// Refusals that are told to the hub and not kept; the oldest goes first.
-const REFUSALS: usize = 64;
+/// Outcomes that are told to the hub beside those that the journal keeps for it; the oldest goes first.
+const MORE: usize = 64;
+
+/// A hub that offers again what it was told the outcome of is told once more after this.
+const AGAIN: Duration = Duration::from_secs(900);
 
 /// What the courier is given at its start.
 #[derive(Debug)]
@@ -52,7 +55,9 @@ pub fn run(setup: Setup, wires: &Wires) {
         fetch_at: now,
         fetched: Pause::default(),
         told: Pause::default(),
-        refusals: VecDeque::new(),
+        more: VecDeque::new(),
+        taken: BTreeMap::new(),
+        last_offer: (0, 0, 0),
     };
     let mut tell_at = Some(now);
     loop {
@@ -87,7 +92,12 @@ struct Courier {
     fetch_at: Instant,
     fetched: Pause,
     told: Pause,
-    refusals: VecDeque<OpOutcome>,
+    /// Refusals that nobody keeps, and outcomes that the hub has forgotten.
+    more: VecDeque<OpOutcome>,
+    /// What the hub took lately.
+    taken: BTreeMap<OpId, Instant>,
+    /// Accepted, known, refused: what is offered again and again is told once.
+    last_offer: (u32, u32, u32),
 }
 
 /// How long to leave the hub alone after a failure: doubling, and at least as long as it asks.
@@ -127,30 +137,43 @@ impl Courier {
         for envelope in envelopes {
             match self.setup.door.submit(envelope, Via::Hub) {
                 Ok(submitted) if submitted.is_new => new += 1,
-                Ok(_known_before) => known += 1,
+                Ok(submitted) => {
+                    known += 1;
+                    if submitted.record.acknowledged {
+                        self.tell_more(outcome(&submitted.record));
+                    }
+                }
                 Err(rejected) => {
                     refused += 1;
-                    self.refused(&rejected);
+                    self.tell_more(self.refusal(&rejected));
                 }
             }
         }
-        if new + refused > 0 {
+        let offer = (new, known, refused);
+        if new > 0 || (refused > 0 && self.last_offer != offer) {
             log::info!("the hub offered operations: {new} accepted, {known} known, {refused} refused");
         }
+        self.last_offer = offer;
     }
 
-    /// A refusal that stands for good is told to the hub, if it can know which operation is meant.
-    fn refused(&mut self, rejected: &Rejected) {
-        let Some(outcome) = refusal(rejected) else { return };
-        if self.setup.door.status(&outcome.op_id).is_some() {
-            // Another operation of this name was accepted: its outcome is the one to hear.
+    /// A refusal that stands for good, of an operation that can be named.
+    fn refusal(&self, rejected: &Rejected) -> Option<OpOutcome> {
+        // Where another operation of this name was accepted, that one's outcome is the one to hear.
+        refusal(rejected).filter(|refusal| self.setup.door.status(&refusal.op_id).is_none())
+    }
+
+    /// For an operation that is offered again and again, now and then.
+    fn tell_more(&mut self, outcome: Option<OpOutcome>) {
+        self.taken.retain(|_, at| at.elapsed() < AGAIN);
+        let Some(outcome) = outcome else { return };
+        let is_waiting = self.more.iter().any(|waiting| waiting.op_id == outcome.op_id);
+        if is_waiting || self.taken.contains_key(&outcome.op_id) {
             return;
         }
-        self.refusals.retain(|known| known.op_id != outcome.op_id);
-        if self.refusals.len() >= REFUSALS {
-            self.refusals.pop_front();
+        if self.more.len() >= MORE {
+            self.more.pop_front();
         }
-        self.refusals.push_back(outcome);
+        self.more.push_back(outcome);
     }
 
     /// Tells all that is to be told; when to try again, if something is left.
@@ -179,10 +202,12 @@ impl Courier {
                 Err(error) => return Err(error),
             }
             self.setup.journal.acknowledged(&record.op_id);
+            self.taken.insert(record.op_id, Instant::now());
         }
-        while let Some(refusal) = self.refusals.front() {
-            self.setup.hub.post_outcome(&refusal.op_id, refusal)?;
-            self.refusals.pop_front();
+        while let Some(outcome) = self.more.front() {
+            self.setup.hub.post_outcome(&outcome.op_id, outcome)?;
+            self.taken.insert(outcome.op_id.clone(), Instant::now());
+            self.more.pop_front();
         }
         Ok(())
     }

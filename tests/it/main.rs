@@ -15,6 +15,8 @@ mod daemon;
 mod documents;
 mod faults;
 mod hub;
+mod ops;
+mod ops_in_time;
 mod reconcile;
 mod report;
 mod rig;

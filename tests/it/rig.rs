@@ -1,12 +1,11 @@
 //! Control, its observer and its lanes on real threads, against a simulated node on real sockets; ticks by hand.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, bounded, unbounded};
+use crossbeam_channel::{Sender, bounded, never, unbounded};
 use felhom_agent::control::brake::LocalBrake;
 use felhom_agent::control::store::Store;
 use felhom_agent::control::{
@@ -17,6 +16,7 @@ use felhom_agent::hub::wire::ControlEnvelope;
 use felhom_agent::journal::Journal;
 use felhom_agent::lanes::{self, Lanes, Permits};
 use felhom_agent::ops::trust::TrustStore;
+use felhom_agent::ops::{Door, intake};
 use felhom_agent::paths::StateDir;
 use felhom_agent::secret::Secret;
 use felhom_agent::source::Found;
@@ -33,8 +33,11 @@ pub(crate) const HOST: &str = "h1";
 
 pub(crate) struct Rig {
     pub(crate) sim: PveSim,
-    _state: Arc<tempfile::TempDir>,
-    events: Sender<Event>,
+    pub(crate) state: Arc<tempfile::TempDir>,
+    pub(crate) journal: Arc<Journal>,
+    connection: Arc<pve::Connection>,
+    trust: Arc<TrustStore>,
+    pub(crate) events: Sender<Event>,
     ticks: Sender<()>,
     control: Option<JoinHandle<Memory>>,
     observer: Option<JoinHandle<()>>,
@@ -86,6 +89,8 @@ impl Rig {
             });
         });
         let journal = Arc::new(Journal::default());
+        let keyring = kit.state.path().join("keyring.json");
+        let trust = Arc::new(TrustStore::new(keyring, None, Arc::clone(&journal)));
         let setup = Setup {
             brake: LocalBrake::default(),
             host_id: HOST.to_owned(),
@@ -95,9 +100,9 @@ impl Rig {
             hub: false,
             stop_within: LONG,
             work: Work {
-                connection,
-                operating: operating(kit.state.path(), &journal),
-                journal,
+                connection: Arc::clone(&connection),
+                operating: operating(&trust),
+                journal: Arc::clone(&journal),
                 permits: Permits::new(lanes::Limits::default()),
                 task_within: kit.task_within,
             },
@@ -114,7 +119,35 @@ impl Rig {
         let lanes = Lanes::new(lanes::Settings::default());
         let control = Control::new(setup, wires, lanes, stopped, Memory::default());
         let control = std::thread::spawn(move || control.run());
-        Self { sim, _state: kit.state, events, ticks, control: Some(control), observer: Some(observer) }
+        Self {
+            sim,
+            state: kit.state,
+            journal,
+            connection,
+            trust,
+            events,
+            ticks,
+            control: Some(control),
+            observer: Some(observer),
+        }
+    }
+
+    /// An intake, which ends when the rig does.
+    pub(crate) fn door(&self) -> Door {
+        let (door, inbox) = Door::new(Arc::clone(&self.journal));
+        let setup = intake::Setup {
+            host_id: HOST.to_owned(),
+            connection: Arc::clone(&self.connection),
+            journal: Arc::clone(&self.journal),
+            trust: Arc::clone(&self.trust),
+        };
+        let wires = intake::Wires { control: self.events.clone(), ended: bounded(1).0, stop: never() };
+        std::thread::spawn(move || intake::run(setup, wires, &inbox));
+        door
+    }
+
+    pub(crate) fn client(&self) -> pve::Client {
+        pve::Client::new(&self.connection).unwrap()
     }
 
     fn stop(&mut self) {
@@ -231,15 +264,14 @@ pub(crate) fn condition(answer: &Answer, kind: ConditionType) -> ConditionStatus
     answer.status.conditions.iter().find(|condition| condition.kind == kind).unwrap().status
 }
 
-/// No key is trusted.
-fn operating(folder: &Path, journal: &Arc<Journal>) -> Operating {
+fn operating(trust: &Arc<TrustStore>) -> Operating {
     Operating {
         host_id: HOST.to_owned(),
-        trust: Arc::new(TrustStore::new(folder.join("keyring.json"), None, Arc::clone(journal))),
+        trust: Arc::clone(trust),
         protected: BTreeSet::new(),
         evidence_max_age: Duration::from_secs(3600),
         rate_per_hour: 3,
-        lock_wait: Duration::from_secs(1),
+        lock_wait: Duration::from_secs(600),
         rate: Rate::default(),
     }
 }

@@ -78,8 +78,12 @@ pub(crate) fn get(stage: &Stage, target: &str) -> Answer {
 }
 
 pub(crate) fn post(stage: &Stage, target: &str, body: &[u8]) -> Answer {
+    post_to(&stage.socket(), target, body)
+}
+
+pub(crate) fn post_to(socket: &Path, target: &str, body: &[u8]) -> Answer {
     let head = format!("POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
-    raw(&stage.socket(), &[head.as_bytes(), body].concat())
+    raw(socket, &[head.as_bytes(), body].concat())
 }
 
 /// How often the daemon has looked at the node; none while it does not listen yet.
