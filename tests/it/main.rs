@@ -18,6 +18,7 @@ mod hub;
 mod ops;
 mod ops_in_time;
 mod reconcile;
+mod recovery;
 mod report;
 mod rig;
 mod schema;

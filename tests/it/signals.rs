@@ -9,6 +9,7 @@ use felhom_sim::server::{Action, Rule, TlsChoice};
 use serde_json::{Value, json};
 
 use crate::daemon::{START_100, memory, running, until_memory, until_reports};
+use crate::recovery::open_steps;
 use crate::stage::{Daemon, Stage, lxc, manifest, write};
 
 /// Guest 100 takes long to start; the daemon waits for that when this returns.
@@ -222,7 +223,10 @@ fn killed_again_and_again_it_converges_all_the_same_and_starts_nothing_twice() {
         thread::sleep(Duration::from_millis(round * 37 % 400));
         daemon.crash();
     }
+    let open = open_steps(&stage);
     let daemon = stage.daemon();
+    // A request that may be under way is waited for, up to 45 s.
+    daemon.until("what was begun is found out", || open_steps(&stage).is_disjoint(&open));
     daemon.until("all run and have two cores", || {
         guests.clone().all(|vmid| stage.runs(vmid) && stage.key(vmid, "cores").as_deref() == Some("2"))
     });
