@@ -112,6 +112,7 @@ fn operation(document: &Json) -> Result<Operation, Wrong> {
     about_a_guest(kind, "evidence", evidence.is_some(), false)?;
     let action = action(kind, &params)?;
     let (iat, nbf, exp) = window;
+    floor_in_reach(&action, exp, &params)?;
     Ok(Operation {
         op_id,
         action,
@@ -138,6 +139,16 @@ fn about_a_guest(kind: OpKind, member: &str, there: bool, required: bool) -> Res
     };
     let discreet = format!("{member}: {message}");
     Err(Fault { path: member.to_owned(), message, rule: Rule::Members, discreet })
+}
+
+/// A floor in the far future would end all signed work for good, its own correction included.
+fn floor_in_reach(action: &Action, exp: Timestamp, params: &At<'_>) -> Result<(), Fault> {
+    match action {
+        Action::FloorRaise { iat } if *iat > exp => {
+            Err(params.refused("a floor no later than the end of the operation's own validity"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn op_id(at: &At<'_>) -> Result<OpId, Fault> {

@@ -310,6 +310,7 @@ fn c07_each_text_has_its_own_pattern() {
         (OpKind::JobShell, json!({"command_sha256": "ab".repeat(32), "timeout_s": 86_401})),
         (OpKind::LimitRelease, json!({"generation": 9_007_199_254_740_992_u64})),
         (OpKind::FloorRaise, json!({"iat": 0})),
+        (OpKind::FloorRaise, json!({"iat": NOW + 3_601})),
         (OpKind::TrustUpdate, json!({"keyring": ""})),
         (OpKind::TrustUpdate, json!({"keyring": "e30="})),
         (OpKind::TrustUpdate, json!({"keyring": Base64::encode_string(&keyring_document()[1..])})),

@@ -45,7 +45,7 @@ fn each_kind_becomes_its_action() {
                 delete: ["mp1".to_owned()].into(),
             },
         ),
-        ("floor-raise --iat 1800000000", Action::FloorRaise { iat: Timestamp::from_unix(1_800_000_000) }),
+        ("floor-raise --iat 1795000100", Action::FloorRaise { iat: Timestamp::from_unix(1_795_000_100) }),
         ("floor-raise", Action::FloorRaise { iat: Timestamp::from_unix(1_795_000_000) }),
         ("limit-release --generation 7", Action::LimitRelease { generation: 7 }),
     ] {
