@@ -204,6 +204,44 @@ fn a_new_keyring_is_drafted_signed_and_verified_by_the_old_one() {
 }
 
 #[test]
+fn a_signed_operation_is_submitted_carried_out_and_followed_to_its_end() {
+    let desk = Desk::new();
+    desk.stage.secret("keyring.json", &desk.read("keyring"));
+    desk.stage.configure(|config| desk.stage.with_ops(config));
+    desk.stage.desire(1, &json!([lxc(100, json!({"run_state": "stopped"}))]));
+    desk.stage.node.world(|world| world.add_backup("store", 100, 3_600));
+    desk.stage.run(&words("op submit op.json")).expect(74, &["cannot read op.json"]);
+    let daemon = desk.stage.daemon();
+    daemon.until("the socket", || desk.stage.socket().exists());
+    desk.stage.looks(&daemon, 1);
+    let drafted = desk.draft("destroy --vmid 100");
+    let payload: Value = serde_json::from_str(&drafted.stdout).unwrap();
+    let op_id = payload["op_id"].as_str().unwrap();
+    desk.stage.run(&["op", "submit", "op.json"]).expect(1, &["not accepted", "EnvelopeField"]);
+    desk.stage.run(&["op", "status", op_id]).expect(1, &["no operation"]);
+
+    desk.sign("anna", "op.json", "signed.json");
+    // Within the second in which its journal was begun a host takes nothing yet.
+    let mut submitted = desk.stage.run(&["op", "submit", "signed.json"]);
+    daemon.until("its acceptance", || {
+        if submitted.stderr.contains("NotYetValid") {
+            submitted = desk.stage.run(&["op", "submit", "signed.json"]);
+        }
+        !submitted.stderr.contains("NotYetValid")
+    });
+    submitted.expect(0, &[op_id, "follow it with"]);
+    let status = || desk.stage.run(&["op", "status", "--json", op_id]);
+    daemon.until("its end", || status().stdout.contains("\"ended\""));
+    assert_eq!(status().json(0)["end"]["result"], "done");
+    desk.stage.run(&["op", "status", op_id]).expect(0, &["ended", "guest.destroy", "lxc/100", "done"]);
+    desk.stage.run(&["op", "submit", "--json", "signed.json"]).expect(0, &["done"]);
+    let deletions = desk.stage.count("DELETE /nodes/pve/lxc/100");
+    assert_eq!(deletions, 1, "{:?}", desk.stage.mutation_lines());
+    daemon.stop();
+    desk.stage.run(&["op", "status", op_id]).expect(75, &["no daemon answers"]);
+}
+
+#[test]
 fn a_draft_says_what_is_missing_and_fails_where_nothing_can_be_bound() {
     let desk = Desk::new();
     desk.stage.desire(1, &json!([lxc(101, json!({"run_state": "stopped"}))]));

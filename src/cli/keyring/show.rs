@@ -25,7 +25,7 @@ FILE is a keyring, - is standard input.
 
 Ends with 78 when it is not in order: a host would refuse it, too.
 
-Example: felhom-agent keyring show /etc/felhom-agent/keyring.json
+Example: felhom-agent keyring show /var/lib/felhom-agent/keyring.json
 ",
 };
 

@@ -333,8 +333,9 @@ pub(super) fn run(global: &Global, arguments: &DraftArguments, output: &mut Outp
 /// Whatever was issued at the floor or before is refused; a host that has just begun has its floor a little in the future.
 fn issued(floor: Option<Timestamp>, now: Timestamp) -> Timestamp {
     let above = floor.map(|floor| Timestamp::from_unix(floor.unix().saturating_add(1)));
-    // A floor that is far ahead is not this host's clock any more, and would only be refused for another reason.
-    above.filter(|above| above.seconds_since(now) <= SKEW_S).map_or(now, |above| above.max(now))
+    // What is a little too far ahead is valid by the time it is signed; a floor beyond that is a fault that the host names.
+    let near = SKEW_S + 60;
+    above.filter(|above| above.seconds_since(now) <= near).map_or(now, |above| above.max(now))
 }
 
 /// The daemon knows it; where none runs, its journal does. Who may read neither drafts as of now.

@@ -112,7 +112,8 @@ fn a_draft_is_issued_above_the_floor_if_that_is_near() {
     assert_eq!(issued(Some(at(900)), at(1_000)), at(1_000));
     assert_eq!(issued(Some(at(1_000)), at(1_000)), at(1_001));
     assert_eq!(issued(Some(at(1_299)), at(1_000)), at(1_300));
-    assert_eq!(issued(Some(at(1_300)), at(1_000)), at(1_000), "it could not be valid yet");
+    assert_eq!(issued(Some(at(1_300)), at(1_000)), at(1_301), "valid in a second");
+    assert_eq!(issued(Some(at(1_400)), at(1_000)), at(1_000), "a floor that is no new journal's");
 }
 
 /// What a hold tells people to type can be typed.
