@@ -34,7 +34,7 @@ pub(super) fn of(client: &Client, sent: Sent<'_>) -> Effect {
         },
         Step::DeleteSnapshot { guest, name } => match snapshot_exists(client, *guest, name) {
             Ok(false) => Effect::There,
-            Ok(true) => Effect::NotThere(format!("snapshot {name} is still there")),
+            Ok(true) => loss::snapshot_still_there(client, *guest, name),
             Err(why) => Effect::Unseen(why),
         },
         Step::Stop { guest } => run_state(client, *guest, RunState::Stopped),

@@ -119,6 +119,19 @@ fn whole(client: &Client, guest: GuestId, wanted: Option<RunState>) -> Effect {
     }
 }
 
+/// A deletion that was cut short leaves the snapshot's name, and the guest locked.
+pub(super) fn snapshot_still_there(client: &Client, guest: GuestId, name: &str) -> Effect {
+    match client.pending(guest) {
+        Ok(config) => match config.current.get("lock") {
+            Some(lock) => {
+                Effect::Doubt(format!("snapshot {name} is still there, and {guest} has the lock {lock:?}"))
+            }
+            None => Effect::NotThere(format!("snapshot {name} is still there")),
+        },
+        Err(error) => Effect::Unseen(error.to_string()),
+    }
+}
+
 pub(super) fn backup_deleted(client: &Client, volid: &str) -> Effect {
     match client.content(volume::storage(volid), Some(ContentKind::Backup), None) {
         Ok(rows) if rows.iter().any(|row| row.volid == volid) => {
