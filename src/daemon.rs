@@ -244,7 +244,7 @@ impl Threads {
         let control = spawn("control", &farewells, move || control.run())?;
         // Before the first look: whoever hears of that finds somebody to ask.
         let about = report_source(config, host_id)?;
-        let desk = Desk::new(events.clone(), Some(door.clone()), Arc::clone(journal), about, started_at);
+        let desk = Desk::new(events.clone(), door.clone(), Arc::clone(journal), about, started_at);
         let local = local_api(config, desk);
         let poll = config.hub.as_ref().map_or(config.agent.reconcile, |hub| hub.poll);
         let timer = timer::start((poll, report), (config.agent.reconcile, reconcile))

@@ -114,6 +114,11 @@ impl Journal {
         self.shown().state.ops(|op| !matches!(op.state, OpState::Ended(_)))
     }
 
+    /// Operations that ended and are still remembered.
+    pub fn ops_ended(&self) -> Vec<OpRecord> {
+        self.shown().state.ops(|op| matches!(op.state, OpState::Ended(_)))
+    }
+
     /// How many destructive steps began since then; the last 25 hours are known.
     pub fn destructive_since(&self, since: Timestamp) -> usize {
         self.shown().state.destructive_since(since)

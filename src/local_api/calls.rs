@@ -49,8 +49,8 @@ pub(super) enum Call {
 #[derive(Debug)]
 pub struct Desk {
     control: Sender<Event>,
-    /// Where operations are brought to; `None` while this version takes none.
-    door: Option<Door>,
+    /// Where operations are brought to.
+    door: Door,
     journal: Arc<Journal>,
     report: Source,
     started_at: Timestamp,
@@ -89,7 +89,7 @@ struct Explanation<'a> {
 impl Desk {
     pub fn new(
         control: Sender<Event>,
-        door: Option<Door>,
+        door: Door,
         journal: Arc<Journal>,
         report: Source,
         started_at: Timestamp,
@@ -236,13 +236,7 @@ impl Desk {
 
     /// 202 for an operation that was accepted now, 200 for one that was accepted before.
     fn submit(&self, envelope: Vec<u8>) -> Answer {
-        let Some(door) = &self.door else {
-            return rejection(&Rejected::new(
-                RejectCode::NotSupported,
-                "this agent takes no signed operations",
-            ));
-        };
-        match door.submit(envelope, Via::Socket) {
+        match self.door.submit(envelope, Via::Socket) {
             Ok(Submitted { record, is_new }) => {
                 Answer::json(if is_new { 202 } else { 200 }, &OpFacts::of(record))
             }

@@ -5,8 +5,8 @@ use std::fmt::{Display, Write};
 
 use crate::clock;
 use crate::control::Answer;
-use crate::journal::{Health, Journal};
-use crate::model::op::ClockTrust;
+use crate::journal::{Health, Journal, OpRecord, OpState};
+use crate::model::op::{ClockTrust, OpResult};
 use crate::model::time::Timestamp;
 use crate::status::{AgentStatus, ConditionStatus, ResourceState};
 
@@ -23,6 +23,14 @@ const RESOURCE_STATES: [(ResourceState, &str); 7] = [
     (ResourceState::Failed, "failed"),
     (ResourceState::UnknownResource, "unknown_resource"),
     (ResourceState::InvalidSpec, "invalid_spec"),
+];
+
+const OP_RESULTS: [(OpResult, &str); 5] = [
+    (OpResult::Done, "done"),
+    (OpResult::PartialCleanup, "partial_cleanup"),
+    (OpResult::Failed, "failed"),
+    (OpResult::Rejected, "rejected"),
+    (OpResult::Uncertain, "uncertain"),
 ];
 
 /// `state` is absent when control does not answer.
@@ -94,6 +102,7 @@ fn of_journal(page: &mut Page, journal: &Journal) {
     }
     let trusted = u64::from(journal.clock(clock::now()) == ClockTrust::Trusted);
     page.single("clock_trusted", "gauge", "Whether the wall clock is believed.", trusted);
+    of_ops(page, journal);
     page.single(
         "ops_open",
         "gauge",
@@ -106,6 +115,18 @@ fn of_journal(page: &mut Page, journal: &Journal) {
         "Guests of which nobody can say whether a step happened.",
         journal.doubts().len(),
     );
+}
+
+fn of_ops(page: &mut Page, journal: &Journal) {
+    let ended = journal.ops_ended();
+    page.family("ops_ended", "gauge", "Signed operations that ended and are still remembered.");
+    for (of, name) in OP_RESULTS {
+        let is_of = |op: &&OpRecord| matches!(&op.state, OpState::Ended(end) if end.result == of);
+        page.sample(&[("result", name)], ended.iter().filter(is_of).count());
+    }
+    if let Some(last) = journal.audit_tail(1).last() {
+        page.single("journal_last_seq", "gauge", "Number of the last entry of the history.", last.seq);
+    }
 }
 
 #[derive(Default)]

@@ -16,6 +16,7 @@ use crate::schema::Schema;
 use crate::stage::{Daemon, Ended, Stage, lxc, program};
 
 mod metrics;
+mod operations;
 
 /// One answer, as it stood on the wire.
 #[derive(Debug)]
@@ -401,7 +402,10 @@ fn a_thousand_connections_leave_nothing_behind() {
             stream.shutdown(Shutdown::Write).ok();
         }
     }
-    daemon.until("all of it is gone", || held_by(&daemon) <= before);
+    daemon.until("all of it is gone", || {
+        let (files, threads) = held_by(&daemon);
+        files <= before.0 && threads <= before.1
+    });
     assert_eq!(get(&stage, "/healthz").status, 200);
     daemon.stop();
 }

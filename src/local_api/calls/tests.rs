@@ -13,6 +13,7 @@ use crate::http::Trust;
 use crate::journal::Journal;
 use crate::model::op::{RejectCode, Rejected};
 use crate::model::time::Timestamp;
+use crate::ops::Door;
 use crate::pve::Connection;
 use crate::reporter::Source;
 use crate::secret::Secret;
@@ -32,7 +33,9 @@ fn desk() -> Desk {
         timeout: Duration::from_secs(1),
     };
     let report = Source { host_id: "h".to_owned(), connection, cloudflared: None };
-    Desk::new(control, None, Arc::new(Journal::default()), report, Timestamp::from_unix(1))
+    let journal = Arc::new(Journal::default());
+    let (door, _closed) = Door::new(Arc::clone(&journal));
+    Desk::new(control, door, journal, report, Timestamp::from_unix(1))
 }
 
 fn error(body: &[u8]) -> (String, String) {
