@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 
 help:
-	@echo 'make demo      watch the daemon converge a guest of a simulated node'
+	@echo 'make demo      watch the daemon converge, hold, obey a signature and survive kill -9'
 	@echo 'make test      every test'
 	@echo 'make selftest  the built or installed binary against this node: changes nothing'
 	@echo 'make musl      the static binary, dist/felhom-agent'
