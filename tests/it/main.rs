@@ -29,3 +29,4 @@ mod socket;
 mod source;
 mod stage;
 mod tools;
+mod vectors;
