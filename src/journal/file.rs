@@ -25,6 +25,8 @@ use super::superblock::Superblock;
 
 /// The folder in the state directory.
 pub const FOLDER: &str = "journal";
+/// How many interruptions of one call are borne.
+const PATIENCE: u32 = 100;
 const RESERVE: &str = "reserve";
 
 /// How much of the disk the journal takes and leaves.
@@ -180,10 +182,11 @@ impl<F: Fs> Log<F> {
         if self.suspect.contains(&tail.segment) {
             return Ok(());
         }
-        // The last record may have been written and not synced.
-        if let Err(source) = self.sync(&file) {
+        // Whoever was killed may have written or renamed and not synced: what was read now stays, whatever happens.
+        let synced = self.sync(&file).and_then(|()| self.sync_superblock());
+        if let Err(source) = synced.and_then(|()| self.sync_folder()) {
             self.poison(tail.segment);
-            return Err(LogError::of("sync a segment of the journal", &path, source));
+            return Err(LogError::of("sync the journal", &path, source));
         }
         if reading.found == Found::Sound {
             self.state = State::Open(file);
@@ -326,9 +329,7 @@ impl<F: Fs> Log<F> {
         for number in numbers {
             self.rename(&self.path(*number), &self.folder.join(damaged(*number)))?;
         }
-        self.fs
-            .sync_folder(&self.folder)
-            .map_err(|source| LogError::of("sync the journal's folder", &self.folder, source))
+        self.sync_folder().map_err(|source| LogError::of("sync the journal's folder", &self.folder, source))
     }
 
     /// Makes the reserve, if there is none and there is room for it.
@@ -351,24 +352,20 @@ impl<F: Fs> Log<F> {
     fn write_all(&self, file: &F::File, bytes: &[u8]) -> io::Result<()> {
         let mut rest = bytes;
         while !rest.is_empty() {
-            match self.fs.write(file, rest) {
-                Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)),
-                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+            match uninterrupted(|| self.fs.write(file, rest))? {
+                0 => return Err(io::Error::from(io::ErrorKind::WriteZero)),
+                written => rest = rest.get(written..).unwrap_or_default(),
             }
         }
         Ok(())
     }
 
-    /// An interrupted call has neither failed nor succeeded.
+    fn sync_folder(&self) -> io::Result<()> {
+        uninterrupted(|| self.fs.sync_folder(&self.folder))
+    }
+
     fn sync(&self, file: &F::File) -> io::Result<()> {
-        loop {
-            match self.fs.sync(file) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                done => return done,
-            }
-        }
+        uninterrupted(|| self.fs.sync(file))
     }
 
     /// Nothing more is written in this life; the mark tells the next one which file not to believe.
@@ -376,7 +373,7 @@ impl<F: Fs> Log<F> {
         self.state = State::Poisoned;
         let mark = self.folder.join(format!("{number:08}{POISONED}"));
         let made = self.fs.create(&mark).map(drop);
-        if let Err(error) = made.and_then(|()| self.fs.sync_folder(&self.folder)) {
+        if let Err(error) = made.and_then(|()| self.sync_folder()) {
             log::error!("the journal is closed, and even that could not be written down: {error}");
         }
     }
@@ -415,6 +412,17 @@ impl<F: Fs> Log<F> {
 /// `00000003.jsonl.damaged`
 pub(super) fn damaged(number: u64) -> String {
     format!("{}.damaged", segment::name(number))
+}
+
+/// An interrupted call has neither failed nor succeeded; one that is interrupted without end has failed.
+fn uninterrupted<T>(call: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    for _ in 0..PATIENCE {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+    call()
 }
 
 fn length(text: &str) -> u64 {

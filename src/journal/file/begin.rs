@@ -43,7 +43,7 @@ impl<F: Fs> Log<F> {
                 return Err(error);
             }
         };
-        if let Err(source) = self.fs.sync_folder(&self.folder) {
+        if let Err(source) = self.sync_folder() {
             self.poison(number);
             return Err(LogError::of("sync the journal's folder", &self.folder, source));
         }
@@ -115,7 +115,7 @@ impl<F: Fs> Log<F> {
             let failed = |source| LogError::of("copy a segment of the journal", &path, source);
             let mut bytes = self.fs.read(&file, reading::MAX_SEGMENT).map_err(failed)?;
             // So that the mark is found again, should this not come to its end.
-            self.fs.sync_folder(&self.folder).map_err(failed)?;
+            self.sync_folder().map_err(failed)?;
             let broken = self.folder.join(format!("{}.broken", segment::name(number)));
             self.copy(&bytes, number, &broken)?;
             if number == self.segment && self.length < facts.length {
@@ -138,7 +138,7 @@ impl<F: Fs> Log<F> {
             return Err(failed(source));
         }
         self.rename(&beside, to)?;
-        if let Err(source) = self.fs.sync_folder(&self.folder) {
+        if let Err(source) = self.sync_folder() {
             self.poison(self.segment);
             return Err(failed(source));
         }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Log, State};
+use super::{Log, State, uninterrupted};
 use crate::journal::error::LogError;
 use crate::journal::fs::{Fs, Mode};
 use crate::journal::{reading, superblock};
@@ -12,7 +12,8 @@ use crate::model::time::Timestamp;
 const CLOCK_EVERY_S: u64 = 60;
 
 impl<F: Fs> Log<F> {
-    /// Puts both into the superblock, if the floor has changed or a minute has passed.
+    /// Puts both into the superblock, if the floor has changed or a minute has passed. Before the first record that is appended
+    /// after [`Log::open`] has found something amiss, they are kept for the superblock that is written with that record.
     pub fn note_floor_and_clock(&mut self, floor: Timestamp, clock_hw: Timestamp) -> Result<(), LogError> {
         if let Some(refusal) = self.refusal() {
             return Err(refusal);
@@ -67,11 +68,9 @@ impl<F: Fs> Log<F> {
         let mut written = 0;
         while let Some(rest) = slot.get(written..).filter(|rest| !rest.is_empty()) {
             let offset = at.saturating_add(u64::try_from(written).unwrap_or_default());
-            match self.fs.write_at(&file, rest, offset) {
-                Ok(0) => return Err(failed(io::Error::from(io::ErrorKind::WriteZero))),
-                Ok(more) => written += more,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(failed(error)),
+            match uninterrupted(|| self.fs.write_at(&file, rest, offset)).map_err(failed)? {
+                0 => return Err(failed(io::Error::from(io::ErrorKind::WriteZero))),
+                more => written += more,
             }
         }
         if let Err(source) = self.sync(&file) {
@@ -87,5 +86,13 @@ impl<F: Fs> Log<F> {
         self.superblock.segment = self.segment;
         self.superblock.seq = self.link.seq;
         self.superblock.h = self.link.h.clone();
+    }
+
+    /// Makes sure of what was read, which an earlier life may have written without syncing it.
+    pub(super) fn sync_superblock(&self) -> io::Result<()> {
+        match self.fs.open(&self.folder.join(superblock::NAME), Mode::Update) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            opened => self.sync(&opened?),
+        }
     }
 }
