@@ -329,7 +329,7 @@ impl Control {
         }
         self.seen = Some(Seen { node: look.node, at: clock::now() });
         self.tell_settled();
-        self.settle();
+        self.settle_again();
         if again {
             self.look();
         }

@@ -5,11 +5,19 @@ use std::sync::Arc;
 
 use super::{Control, Event};
 use crate::execute::{Open, Settling};
+use crate::journal::Health;
 use crate::lanes::Resolution;
 use crate::model::guest::GuestId;
 use crate::model::outcome::Outcome;
 
 impl Control {
+    /// After a look: what could not be found out before. What could not be written down would be found out again for ever.
+    pub(super) fn settle_again(&mut self) {
+        if !matches!(self.setup.work.journal.health(), Health::Unwritable(_)) {
+            self.settle();
+        }
+    }
+
     /// Has the lanes find out what came of the steps of before. A guest with a job in its lane needs no other for that.
     pub(super) fn settle(&mut self) {
         let open: BTreeSet<GuestId> =
@@ -44,6 +52,10 @@ impl Control {
                     Some(message) => self.book.doubt(guest.vmid, message),
                     None if ended.is_empty() => return,
                     None => self.book.certain(guest.vmid),
+                }
+                if let Some(courier) = &self.wires.courier {
+                    // It may have been the end of an operation. Full: word of it is on its way already.
+                    courier.ended.try_send(()).ok();
                 }
                 self.look();
             }

@@ -156,6 +156,7 @@ impl Journal {
     /// To be told the time now and then: keeps the high-water mark, and sets a floor that could not be set before.
     pub fn note_clock(&self, now: Timestamp) {
         let mut pen = self.pen();
+        pen.try_again(now);
         pen.raise_due_floor(now);
         pen.note_clock(now);
     }

@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::record::{Damage, Ending, Floor, Record};
+use super::record::{Clock, Damage, Ending, Floor, Record};
 use super::state::{Place, State};
 use super::{Disk, Entry, Found, Health, Identity, JournalError, Kept, Log, LogError, Opened, Sealed};
 use crate::authz::{self, SKEW_S};
@@ -31,6 +31,8 @@ pub(super) struct Writer {
     last: u64,
     pub(super) refusals: super::operations::Refusals,
     compact_from: u64,
+    /// The minute in which it was last tried whether a journal that took nothing takes something again.
+    tried: u64,
 }
 
 /// What everybody may look at.
@@ -105,7 +107,7 @@ impl<'a> Pen<'a> {
         let sealed = match self.writer.put(&record, now) {
             Ok(sealed) => sealed,
             Err(error) => {
-                self.shown().fault = Some(error.to_string());
+                self.note_fault(&error);
                 return Err(error);
             }
         };
@@ -122,11 +124,30 @@ impl<'a> Pen<'a> {
         Ok(place.seq)
     }
 
+    /// Loudly once: as long as it lasts there are many records to miss.
+    fn note_fault(&self, error: &JournalError) {
+        let (mut shown, text) = (self.shown(), error.to_string());
+        if shown.fault.as_ref() != Some(&text) {
+            log::error!("{text}");
+        }
+        shown.fault = Some(text);
+    }
+
     /// For what may be missing from the journal without harm.
     pub(super) fn write_or_say(&mut self, record: Record, now: Timestamp) {
         let kind = record.kind();
         if let Err(error) = self.write(record, now) {
-            log::error!("a record ({kind}) is missing from the journal: {error}");
+            log::debug!("a record ({kind}) is missing from the journal: {error}");
+        }
+    }
+
+    /// Whether a journal that took nothing takes something again; tried now and then, for nobody else may have anything to write.
+    pub(super) fn try_again(&mut self, now: Timestamp) {
+        let minute = now.unix() / 60;
+        if self.shown().fault.is_some() && self.writer.tried != minute {
+            self.writer.tried = minute;
+            let clock_hw = self.shown().state.clock_hw();
+            self.write_or_say(Record::Clock(Clock { clock_hw }), now);
         }
     }
 

@@ -15,7 +15,7 @@ use super::record::{
 use super::{AuditEntry, Doubt, OpRecord, OpState, OpenIntent};
 use crate::authz::SKEW_S;
 use crate::model::guest::GuestId;
-use crate::model::op::{OpEnd, OpId};
+use crate::model::op::{OpEnd, OpId, Via};
 use crate::model::time::Timestamp;
 
 /// Past decisions and outcomes that are kept.
@@ -354,7 +354,9 @@ impl State {
         let clock_hw = self.clock_hw();
         let outlived = |op: &Op| {
             let until = op.accept.exp.unix().saturating_add(2 * SKEW_S + 3600);
-            until < clock_hw.unix() && matches!(op.state, OpState::Ended(_))
+            // The hub is still to hear how it ended.
+            let is_told = op.acknowledged || op.accept.via != Via::Hub;
+            until < clock_hw.unix() && is_told && matches!(op.state, OpState::Ended(_))
         };
         self.ops.retain(|_, op| !outlived(op));
         let Self { ops, nonces, .. } = self;
@@ -491,3 +493,6 @@ impl Op {
         records
     }
 }
+
+#[cfg(test)]
+mod laws;
