@@ -240,5 +240,21 @@ pub(super) fn again(verified: &VerifiedOp, trust: &Trust, situation: &Situation<
     }
     audience(op, situation)?;
     authority(op, &keyids, trust)?;
+    still_waived(verified, trust)?;
     times(op, trust, situation)
+}
+
+/// Two keys did without a backup; both must still be able to.
+fn still_waived(verified: &VerifiedOp, trust: &Trust) -> Result<(), Rejected> {
+    let op = verified.op();
+    if op.evidence.is_some() || !op.action.needs_evidence() || !verified.evidence_waived_by_two() {
+        return Ok(());
+    }
+    let keys = verified.signers().iter().filter_map(|signer| trust.keyring.key(&signer.keyid));
+    let signers: Vec<Signer> = keys.map(signer).collect();
+    if trust.policy.waives(op.action.kind(), &signers) {
+        return Ok(());
+    }
+    let message = "it names no backup, and its second key no longer has a role that allows that";
+    Err(Rejected::new(RejectCode::Threshold, message))
 }

@@ -196,3 +196,18 @@ fn a_policy_narrowed_after_verification_holds_when_checked_again() {
     let other = Situation { node: "pve2", ..situation(NOW) };
     assert_eq!(op.recheck(&trust(), &other).unwrap_err().code, RejectCode::WrongHost);
 }
+
+#[test]
+fn a_second_key_that_lost_its_role_after_verification_waives_nothing() {
+    let op = verified_by(&good(), &[Role::Custodian, Role::Root]);
+    assert_eq!(op.recheck(&trust(), &situation(NOW)), Ok(()));
+    let mut document: serde_json::Value = serde_json::from_slice(&keyring_document()).unwrap();
+    document["keys"][4]["roles"] = json!(["operator"]);
+    let keyring = Keyring::parse(document.to_string().as_bytes()).unwrap();
+    let later = Trust { keyring, policy: Policy::built_in() };
+    assert_eq!(op.recheck(&later, &situation(NOW)).unwrap_err().code, RejectCode::Threshold);
+    // What needs no backup needs nobody to waive it.
+    let stop = operation(Action::GuestStopHard, Role::Custodian, NOW, 1);
+    let stop = verified_by(&stop, &[Role::Custodian, Role::Root]);
+    assert_eq!(stop.recheck(&later, &situation(NOW)), Ok(()));
+}
