@@ -28,9 +28,9 @@ Commands:
   draft  makes a keyring, or the next version of one
   sign   makes the signed operation that brings a new version to a host
 
-A host gets its first keyring by hand: copied to keyring.json in the state directory,
-as in /var/lib/felhom-agent/keyring.json, or to where ops.keyring says; owner root or
-the agent's user, mode 0600. From then on a new version comes as a signed operation.
+A host gets its first keyring by hand: copied to keyring.json in the state
+directory, as in /var/lib/felhom-agent/keyring.json, or to where ops.keyring says;
+owner root or the agent's user, mode 0600. Later versions come as signed operations.
 
 Example: felhom-agent keyring show keyring.json
 ",

@@ -331,6 +331,41 @@ fn what_is_wrong_with_a_key_or_a_passphrase_is_said() {
     assert!(!desk.stage.path("b.pem").exists());
 }
 
+#[test]
+fn openssl_reads_our_keys_and_we_read_its_own() {
+    let desk = Desk::new();
+    let openssl = |line: &str| {
+        let mut command = program("openssl");
+        command.current_dir(desk.stage.folder.path()).args(words(line)).stdin(Stdio::null());
+        let output = command.output().ok()?;
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        Some(output.stdout)
+    };
+    let Some(public) = openssl("pkey -in anna.pem -passin file:passphrase -pubout -outform DER") else {
+        return println!("skipped: there is no openssl here");
+    };
+    let anna: Value = serde_json::from_str(&desk.read("anna.json")).unwrap();
+    assert_eq!(anna["public_key"], sign::base64(&public[public.len() - 32..]));
+
+    openssl("genpkey -algorithm ed25519 -out plain.pem");
+    desk.draft("destroy --vmid 101");
+    let entry = {
+        let public = openssl("pkey -in plain.pem -pubout -outform DER").unwrap();
+        let public = &public[public.len() - 32..];
+        json!({"keyid": sign::key_id(public), "public_key": sign::base64(public), "name": "theirs", "roles": ["custodian"],
+               "not_before": 1, "not_after": 4_000_000_000_u64, "revoked": false})
+    };
+    write(&desk.stage.path("theirs.json"), &entry.to_string());
+    desk.keep("keyring", &["keyring", "draft", "--add", "theirs.json"]);
+    for form in ["-scrypt", "-v2 aes-256-cbc", "-v2 aes-256-cbc -v2prf hmacWithSHA512"] {
+        openssl(&format!("pkcs8 -topk8 -in plain.pem -out theirs.pem -passout file:passphrase {form}"));
+        desk.sign("theirs", "op.json", "signed.json");
+        assert_eq!(desk.verify("signed.json").json(0)["signers"][0]["name"], "theirs", "{form}");
+    }
+    let line = "op sign --key plain.pem --passphrase-file missing op.json";
+    desk.stage.run(&words(line)).expect(1, &["not encrypted"]);
+}
+
 /// What the private key is, by openssl; `None` where there is none.
 fn private_key(desk: &Desk) -> Option<Vec<u8>> {
     let line = ["pkey", "-in", "anna.pem", "-passin", "file:passphrase", "-outform", "DER"];

@@ -1,9 +1,8 @@
-//! Key files: what is written can be read again, by openssl too; what is wrong with one is said, and never what is inside.
+//! Key files: what is written can be read again; what is wrong with one is said, and never what is inside.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use super::super::exit::Exit;
 use super::super::{Failure, private_file};
@@ -39,19 +38,6 @@ fn file(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     path
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test runs openssl")]
-fn openssl(arguments: &[&str]) -> Option<Vec<u8>> {
-    let output = match Command::new("openssl").args(arguments).stdin(Stdio::null()).output() {
-        Ok(output) => output,
-        Err(_none) => {
-            println!("skipped: there is no openssl here");
-            return None;
-        }
-    };
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    Some(output.stdout)
-}
-
 #[test]
 fn a_key_that_was_written_is_read_again_and_the_file_is_private() {
     let folder = tempfile::tempdir().unwrap();
@@ -80,34 +66,6 @@ fn an_existing_file_is_never_overwritten() {
 }
 
 #[test]
-fn openssl_reads_our_keys_and_we_read_its_own() {
-    let folder = tempfile::tempdir().unwrap();
-    let (key, path) = made(folder.path());
-    let pass = format!("pass:{PASSPHRASE}");
-    let path = path.to_str().unwrap();
-    let Some(public) = openssl(&["pkey", "-in", path, "-passin", &pass, "-pubout", "-outform", "DER"]) else {
-        return;
-    };
-    assert!(public.ends_with(&key.public()), "{public:?}");
-
-    let plain = folder.path().join("plain.pem");
-    let theirs = folder.path().join("theirs.pem");
-    let (plain, theirs) = (plain.to_str().unwrap(), theirs.to_str().unwrap());
-    openssl(&["genpkey", "-algorithm", "ed25519", "-out", plain]);
-    let public = openssl(&["pkey", "-in", plain, "-pubout", "-outform", "DER"]).unwrap();
-    for form in [["-scrypt", "-v2", "aes-256-cbc"], ["-v2", "aes-256-cbc", "-v2prf=hmacWithSHA256"]] {
-        let form: Vec<&str> = form.iter().flat_map(|word| word.split('=')).collect();
-        let mut arguments = vec!["pkcs8", "-topk8", "-in", plain, "-out", theirs, "-passout", &pass];
-        arguments.extend(form);
-        openssl(&arguments);
-        assert!(public.ends_with(&read(Path::new(theirs)).unwrap().public()));
-    }
-    fs::set_permissions(plain, fs::Permissions::from_mode(0o600)).unwrap();
-    let failure = PrivateKey::read(Path::new(plain), not_asked).unwrap_err();
-    assert!(failure.message.contains("not encrypted"), "{}", failure.message);
-}
-
-#[test]
 fn what_is_wrong_with_a_key_file_is_said_before_a_passphrase_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let (_, path) = made(folder.path());
@@ -120,6 +78,11 @@ fn what_is_wrong_with_a_key_file_is_said_before_a_passphrase_is_asked_for() {
         (cut("empty", 0), Exit::Failed, "truncated"),
         (cut("half", text.len() / 2), Exit::Failed, "truncated"),
         (cut("head", 38), Exit::Failed, "truncated"),
+        (
+            file(folder.path(), "plain", b"-----BEGIN PRIVATE KEY-----\nMC4C\n-----END PRIVATE KEY-----\n"),
+            Exit::Failed,
+            "not encrypted",
+        ),
         (file(folder.path(), "binary", &[0xff; 40]), Exit::Failed, "no PEM text"),
         (file(folder.path(), "long", &vec![b'a'; 9000]), Exit::InputOutput, "longer than 8192 bytes"),
         (folder.path().join("missing"), Exit::InputOutput, "No such file"),
