@@ -184,7 +184,11 @@ impl Desk {
         let (Some(state), Some(planned)) = (self.state(), self.ask(Query::Plan)) else { return silent() };
         let Some((id, status)) = named(&state.status, resource) else {
             let known: Vec<&str> = state.status.resources.keys().map(String::as_str).take(20).collect();
-            let message = format!("no such resource in the desired state; there are {}", known.join(", "));
+            let message = if known.is_empty() {
+                "there is no desired state, or it names no resource".to_owned()
+            } else {
+                format!("no such resource in the desired state; there are {}", known.join(", "))
+            };
             return Answer::error(404, "unknown_resource", &message);
         };
         let guests = planned.as_ref().map(|planned| planned.plan.guests.as_slice()).unwrap_or_default();

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::daemon::{running, until_memory};
 use crate::schema::Schema;
-use crate::stage::{Daemon, Ended, Stage, lxc, program};
+use crate::stage::{Daemon, Ended, HUB_KEY, Stage, lxc, program};
 
 mod metrics;
 mod operations;
@@ -252,6 +252,20 @@ fn an_operation_that_nobody_brought_is_unknown_and_one_that_is_none_is_refused()
     let unknown = get(&stage, "/v1/ops/01930000-0000-7000-8000-000000000001");
     assert_eq!((unknown.status, unknown.error()), (404, "unknown_op"));
     assert_eq!(get(&stage, "/v1/ops/nonsense").status, 400);
+    daemon.stop();
+}
+
+#[test]
+fn no_answer_holds_a_secret() {
+    let (stage, daemon) = settled();
+    for target in
+        ["/v1/status", "/v1/plan", "/v1/explain/odd", "/v1/explain/107", "/v1/report", "/metrics", "/nothing"]
+    {
+        let answer = get(&stage, target);
+        for secret in [HUB_KEY, stage.node.token().1] {
+            assert!(!answer.body.contains(secret) && !answer.head.contains(secret), "{target}");
+        }
+    }
     daemon.stop();
 }
 

@@ -5,7 +5,9 @@ use std::fmt::Write;
 use crate::local_api::facts::{Local, OpFacts, Standing};
 use crate::model::time::Timestamp;
 use crate::plan::safe;
-use crate::status::{AgentStatus, Condition, ConditionStatus, ConditionType, ResourceState, ResourceStatus};
+use crate::status::{
+    AgentStatus, Condition, ConditionReason, ConditionStatus, ConditionType, ResourceState, ResourceStatus,
+};
 
 /// Whether a terminal shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,15 +113,23 @@ impl Screen {
         self.desired(status);
         self.fact("journal", mood_of(&local.journal, "sound"), &said(&local.journal));
         self.fact("clock", mood_of(&local.clock, "trusted"), &said(&local.clock));
+        self.reports(status, local);
+        let busy: Vec<String> = local.busy.iter().map(ToString::to_string).collect();
+        let work = if busy.is_empty() { "nothing in hand".to_owned() } else { busy.join(", ") };
+        self.fact("work", Mood::Good, &work);
+    }
+
+    fn reports(&mut self, status: &AgentStatus, local: &Local) {
+        let is_alone = |condition: &Condition| condition.reason == ConditionReason::NotConfigured;
+        if status.conditions.iter().any(is_alone) {
+            return self.fact("reports", Mood::Good, "no hub is configured");
+        }
         let reports = &local.reports;
         let last = reports.last_arrived_at.map(|at| format!(", the last {} ago", self.ago(at)));
         let mood = if reports.failed > 0 { Mood::Waiting } else { Mood::Good };
         let told =
             format!("{} arrived, {} failed{}", reports.arrived, reports.failed, last.unwrap_or_default());
         self.fact("reports", mood, &told);
-        let busy: Vec<String> = local.busy.iter().map(ToString::to_string).collect();
-        let work = if busy.is_empty() { "nothing in hand".to_owned() } else { busy.join(", ") };
-        self.fact("work", Mood::Good, &work);
     }
 
     fn desired(&mut self, status: &AgentStatus) {
