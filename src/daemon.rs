@@ -27,6 +27,7 @@ use crate::lanes::{self, Lanes, Permits};
 use crate::local_api::{self, Desk, LocalApi};
 use crate::model::time::Timestamp;
 use crate::ops::Door;
+use crate::ops::trust::TrustStore;
 use crate::paths::{StateDir, StateError};
 use crate::plan;
 use crate::pve;
@@ -70,9 +71,11 @@ pub fn run(config: Config, sources: &Sources) -> Result<(), DaemonError> {
     let mut memory = Memory::default();
     let sequence = Sequence::default();
     let started_at = clock::now();
+    let mut trust = operations::trust(&config, &journal);
     loop {
         say_start(&config, &host_id);
-        let threads = Threads::start(&config, &host_id, &state, &journal, memory, &sequence, started_at)?;
+        let lasting = (&journal, &trust);
+        let threads = Threads::start(&config, &host_id, &state, lasting, memory, &sequence, started_at)?;
         let (then, left) = threads.attend(&config, sources, &host_id, &signals);
         memory = left;
         match then? {
@@ -80,7 +83,13 @@ pub fn run(config: Config, sources: &Sources) -> Result<(), DaemonError> {
                 log::info!("ended");
                 return Ok(());
             }
-            Then::Restart(new) => config = *new,
+            Then::Restart(new) => {
+                // What was in force stays so, whatever the files are like at this moment.
+                if !trust.is_of(&new.ops.keyring, new.ops.role_policy.as_deref()) {
+                    trust = operations::trust(&new, &journal);
+                }
+                config = *new;
+            }
         }
     }
 }
@@ -189,7 +198,7 @@ impl Threads {
         config: &Config,
         host_id: &str,
         state: &StateDir,
-        journal: &Arc<Journal>,
+        (journal, trust): (&Arc<Journal>, &Arc<TrustStore>),
         memory: Memory,
         sequence: &Sequence,
         started_at: Timestamp,
@@ -224,9 +233,9 @@ impl Threads {
         };
         others.push(("observer", spawn("observer", &farewells, body)?));
 
-        let operations = Operations::new(config, journal);
+        let operations = Operations::new(trust, journal);
         let door = operations.door.clone();
-        let operating = operating(config, host_id, &operations.trust);
+        let operating = operating(config, host_id, trust);
         let courier =
             operations.start(config, host_id, (&connection, &events, &stopped), &farewells, &mut others)?;
         let setup = setup(config, host_id, state, (connection, Arc::clone(journal), operating));

@@ -143,3 +143,25 @@ pub(crate) fn say_end(op_id: &OpId, end: &OpEnd) {
 fn ending() -> Rejected {
     Rejected::new(RejectCode::StoreUnavailable, "the agent is ending; bring it again once it runs")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Door, MAX_ENVELOPE, WAITING};
+    use crate::journal::Journal;
+    use crate::model::op::{RejectCode, Via};
+
+    #[test]
+    fn whoever_brings_too_much_or_comes_too_late_is_sent_away_at_once() {
+        let (door, inbox) = Door::new(Arc::new(Journal::default()));
+        let code = |bytes: usize| door.submit(vec![b' '; bytes], Via::Socket).unwrap_err().code;
+        assert_eq!(code(MAX_ENVELOPE + 1), RejectCode::TooLarge);
+        for _ in 0..WAITING {
+            door.reread();
+        }
+        assert_eq!(code(1), RejectCode::RateLimited, "nobody waits behind a full queue");
+        drop(inbox);
+        assert_eq!(code(1), RejectCode::StoreUnavailable);
+    }
+}

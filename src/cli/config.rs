@@ -2,6 +2,7 @@
 
 use crate::config::{self, Config, Needs};
 use crate::hub;
+use crate::ops::trust::on_disk;
 use crate::paths::StateDir;
 use crate::pve;
 
@@ -122,7 +123,7 @@ pub(super) fn run(global: &Global, command: &ConfigCommand, output: &mut Output)
     Ok(Exit::InOrder)
 }
 
-/// What only shows when it is used: certificate files, the state directory. Nothing is sent and nothing made.
+/// What only shows when it is used: certificate files, the keyring, the state directory. Nothing is sent and nothing made.
 fn beyond_the_text(config: &Config) -> Vec<String> {
     let mut faults = Vec::new();
     if let Some(Err(error)) = config.proxmox.as_ref().map(|proxmox| pve::Client::new(&proxmox.connection())) {
@@ -130,6 +131,9 @@ fn beyond_the_text(config: &Config) -> Vec<String> {
     }
     if let Some(Err(error)) = config.hub.as_ref().map(|settings| hub::Client::new(settings, "check")) {
         faults.push(format!("hub: {}", chain(&error)));
+    }
+    if let Err(fault) = on_disk(&config.ops.keyring, config.ops.role_policy.as_deref()) {
+        faults.push(format!("ops: {fault}"));
     }
     if let Err(error) = StateDir::known_host_id_in(&config.agent.state_dir) {
         faults.push(format!("agent.state_dir: {}", chain(&error)));

@@ -64,9 +64,11 @@ impl Brake {
 
     /// Who stops every change now, if anybody does.
     pub fn halt(&self) -> Option<Halt> {
-        if self.is_on_by_hub() {
-            return Some(Halt::Hub);
-        }
+        self.halt_here().or_else(|| self.is_on_by_hub().then_some(Halt::Hub))
+    }
+
+    /// Whether this host itself says so: the mode, or the kill switch.
+    pub fn halt_here(&self) -> Option<Halt> {
         self.shared.local.halt()
     }
 

@@ -290,7 +290,7 @@ impl Job<'_> {
         judge(&trust, &Situation { host_id, node, now, clock: &clock, floor })
     }
 
-    /// Keys, host, roles, times, the time since boot, the brake.
+    /// Keys, host, roles, times, the time since boot, the kill switch.
     fn still_allowed(&self, op: &VerifiedOp) -> Result<(), Obstacle> {
         if self.worker.is_stopping() {
             return Err(Obstacle::Final(Leave::Stopping));
@@ -302,10 +302,14 @@ impl Job<'_> {
                 format!("it was valid until {}; that time has passed, whatever the clock says", op.op().exp);
             return Err(Rejected::new(RejectCode::Expired, detail).into());
         }
-        match self.worker.brake.halt() {
+        match self.worker.brake.halt_here() {
             None => Ok(()),
             Some(halt) => Err(halted(&halt).into()),
         }
+    }
+
+    fn not_blocked(&self) -> Result<(), Rejected> {
+        self.worker.brake.halt().map_or(Ok(()), |halt| Err(halted(&halt)))
     }
 
     fn attempt(&self, op: &VerifiedOp) -> Result<OpEnd, Obstacle> {
@@ -316,11 +320,13 @@ impl Job<'_> {
         // The wait for the permit may have been a long one.
         self.still_allowed(op)?;
         let _passed = self.within_rate()?;
+        self.not_blocked()?;
         let image = self.image()?;
         let step = single(consent::steps_of(op.op(), &image)?)?;
         let guards = self.guards(op.op(), &image)?;
         let approved = gate::judge_consented(step, op, &image, &guards)?;
         self.still_allowed(op)?;
+        self.not_blocked()?;
         let what = approved.step().to_string();
         log::info!("operation {}: {what}", self.op_id);
         let outcome = self.executor.carry_out(approved);

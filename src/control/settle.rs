@@ -39,6 +39,10 @@ impl Control {
 
     pub(super) fn settled(&mut self, guest: GuestId, end: Resolution<Settling>) {
         self.settling.remove(&guest);
+        if let Some(courier) = &self.wires.courier {
+            // One of them may have been an operation's.
+            courier.ended.try_send(()).ok();
+        }
         match end {
             Resolution::Done(Settling { ended, open }) => {
                 if let Some(Open::Unresolved(why)) = open {

@@ -16,17 +16,15 @@ use crate::pve;
 
 pub(super) struct Operations {
     pub(super) door: Door,
-    pub(super) trust: Arc<TrustStore>,
+    trust: Arc<TrustStore>,
     journal: Arc<Journal>,
     inbox: Receiver<ops::Event>,
 }
 
 impl Operations {
-    pub(super) fn new(config: &Config, journal: &Arc<Journal>) -> Self {
+    pub(super) fn new(trust: &Arc<TrustStore>, journal: &Arc<Journal>) -> Self {
         let (door, inbox) = Door::new(Arc::clone(journal));
-        let (keyring, policy) = (config.ops.keyring.clone(), config.ops.role_policy.clone());
-        let trust = Arc::new(TrustStore::new(keyring, policy, Arc::clone(journal)));
-        Self { door, trust, journal: Arc::clone(journal), inbox }
+        Self { door, trust: Arc::clone(trust), journal: Arc::clone(journal), inbox }
     }
 
     /// Starts the threads; gives what control tells the courier, where there is one.
@@ -58,6 +56,12 @@ impl Operations {
         others.push(("courier", spawn("courier", farewells, body)?));
         Ok(Some(Courier { offered: offer, ended: end }))
     }
+}
+
+/// Who is trusted; lasts over a change of the configuration.
+pub(super) fn trust(config: &Config, journal: &Arc<Journal>) -> Arc<TrustStore> {
+    let (keyring, policy) = (config.ops.keyring.clone(), config.ops.role_policy.clone());
+    Arc::new(TrustStore::new(keyring, policy, Arc::clone(journal)))
 }
 
 pub(super) fn operating(config: &Config, host_id: &str, trust: &Arc<TrustStore>) -> Operating {

@@ -7,7 +7,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::authz::{Keyring, Policy, Trust, keyring, policy};
+use crate::authz::keyring::MAX_BYTES as MAX_KEYRING;
+use crate::authz::policy::MAX_BYTES as MAX_POLICY;
+use crate::authz::{Keyring, Policy, Trust};
 use crate::journal::Journal;
 use crate::paths::guarded::{self, Stamp};
 
@@ -81,7 +83,12 @@ impl TrustStore {
 
     /// Whether these are the bytes of the keyring on disk.
     pub fn holds(&self, bytes: &[u8]) -> bool {
-        matches!(guarded::read(&self.keyring, limit(keyring::MAX_BYTES)), Ok(Some((found, _))) if found == bytes)
+        matches!(guarded::read(&self.keyring, limit(MAX_KEYRING)), Ok(Some((found, _))) if found == bytes)
+    }
+
+    /// Whether it is about these files.
+    pub fn is_of(&self, keyring: &Path, policy: Option<&Path>) -> bool {
+        self.keyring == keyring && self.policy.as_deref() == policy
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -116,7 +123,7 @@ impl TrustStore {
 
     fn read(&self, before: Option<&Trust>) -> Result<Trust, String> {
         let shown = self.keyring.display();
-        let Some((bytes, _)) = guarded::read(&self.keyring, limit(keyring::MAX_BYTES))? else {
+        let Some((bytes, _)) = guarded::read(&self.keyring, limit(MAX_KEYRING))? else {
             return Err(format!("there is no keyring at {shown} (ops.keyring)"));
         };
         let keyring =
@@ -146,9 +153,18 @@ impl TrustStore {
     }
 }
 
+/// What the files say, whatever was in force before; `None` where there is no keyring.
+pub fn on_disk(keyring: &Path, policy: Option<&Path>) -> Result<Option<Trust>, String> {
+    let shown = keyring.display();
+    let policy = policy.map_or_else(|| Ok(Policy::built_in()), role_policy)?;
+    let Some((bytes, _)) = guarded::read(keyring, limit(MAX_KEYRING))? else { return Ok(None) };
+    let keyring = Keyring::parse(&bytes).map_err(|error| format!("{shown}: {error} ({})", error.code()))?;
+    Ok(Some(Trust { keyring, policy }))
+}
+
 fn role_policy(path: &Path) -> Result<Policy, String> {
     let shown = path.display();
-    match guarded::read(path, limit(policy::MAX_BYTES))? {
+    match guarded::read(path, limit(MAX_POLICY))? {
         Some((bytes, _)) => Policy::narrowed(&bytes).map_err(|error| format!("{shown}: {error}")),
         None => Err(format!("there is no role policy at {shown} (ops.role_policy)")),
     }

@@ -329,9 +329,12 @@ fn a_new_configuration_takes_over_an_operation_that_waits() {
     lock(&stage, 101, Some("backup"));
     let op_id = offer(&stage, &order, &[&people().otto]);
     daemon.says("waits: Locked");
+    // A keyring that is being written badly just then changes nothing.
+    stage.secret("keyring.json", "{");
     configure(&stage, &json!({"lock_wait_seconds": 599}));
     daemon.signal("HUP");
     daemon.says("was accepted before and goes on");
+    stage.run(&["config", "check"]).expect(78, &["keyring.json"]);
     lock(&stage, 101, None);
     assert_eq!(verdict(&stage.outcome(&daemon, &op_id)), ("done", ""));
     assert_eq!(stage.mutation_lines(), [STOP_101]);
