@@ -84,6 +84,21 @@ pub(super) fn of_desired(guests: &[DesiredGuest]) -> Vec<Need> {
     needs.into_iter().collect()
 }
 
+/// What signed operations need on the guests that the desired state names; only where somebody is trusted to sign.
+pub(super) fn of_operations(guests: &[DesiredGuest]) -> Vec<Need> {
+    let needs = [
+        ("VM.Config.Disk", "signed operations: seeing a guest's volumes, and that they are gone"),
+        ("VM.Allocate", "signed operations: destroying and restoring"),
+        ("VM.Snapshot", "signed operations: snapshots"),
+        ("VM.Backup", "signed operations: the backup that is the evidence"),
+    ];
+    let of_guest = |guest: &DesiredGuest| {
+        let path = format!("/vms/{}", guest.guest.vmid);
+        needs.map(|(privilege, why)| Need { path: path.clone(), privilege, why, weight: Weight::Useful })
+    };
+    guests.iter().flat_map(of_guest).collect()
+}
+
 /// What `selftest task` needs on the one guest it works on.
 pub(super) fn of_task(vmid: impl std::fmt::Display) -> Vec<Need> {
     let path = format!("/vms/{vmid}");
@@ -143,7 +158,7 @@ pub(super) fn remedy(path: &str, needs: &[Need], token_id: &str) -> String {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use super::{Need, Weight, excessive, missing, of_desired, of_reports, of_task, remedy};
+    use super::{Need, Weight, excessive, missing, of_desired, of_operations, of_reports, of_task, remedy};
     use crate::model::desired::{DesiredGuest, DriftPolicy, Field, Value, WantedRun};
     use crate::model::guest::{GuestId, GuestKind, Vmid};
     use crate::pve::Permissions;
@@ -221,6 +236,16 @@ mod tests {
                 "/vms/200 VM.PowerMgmt"
             ]
         );
+    }
+
+    #[test]
+    fn what_signed_operations_need_is_useful_and_no_more() {
+        let needs = of_operations(&[guest(GuestKind::Lxc, 101, &[])]);
+        let granted = granted(&[("/vms", &[("VM.Backup", true), ("VM.Snapshot", true)])]);
+        let lacking = missing(&needs, &granted);
+        let names: Vec<&str> = lacking.iter().map(|need| need.privilege).collect();
+        assert_eq!(names, ["VM.Allocate", "VM.Config.Disk"]);
+        assert!(lacking.iter().all(|need| need.weight == Weight::Useful && need.path == "/vms/101"));
     }
 
     #[test]
