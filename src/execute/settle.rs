@@ -174,7 +174,8 @@ fn not_sent(found: &str) -> Outcome {
     Outcome::Failed(Failure {
         code: NOT_SENT,
         message: format!(
-            "the agent ended before the request reached the node: no task of it was found, and the guest does not show it ({found})"
+            "the agent ended before the request reached the node: no task of it was found, and the guest does not show it ({found}); \
+             nothing was done, so it can be ordered again: what was signed needs a new signature"
         ),
         upid: None,
         recourse: Recourse::Retry,

@@ -18,7 +18,7 @@ use crate::authz::{self, Situation, VerifiedOp, write};
 use crate::clock;
 use crate::consent;
 use crate::control::{self, Bearer, Order};
-use crate::journal::{Acceptance, FloorWhy, Journal, OpRecord};
+use crate::journal::{Acceptance, FloorWhy, Health, Journal, OpRecord};
 use crate::model::op::{Action, OpEnd, OpId, OpKind, OpResult, RejectCode, Rejected, Via};
 use crate::model::time::Timestamp;
 use crate::pve;
@@ -104,10 +104,14 @@ impl Intake {
     }
 
     fn verify(&mut self, envelope: &[u8], now: Timestamp) -> Result<VerifiedOp, Rejected> {
-        let trust =
-            self.setup.trust.current().map_err(|fault| {
-                Rejected::new(RejectCode::UnknownKey, format!("no key is trusted: {fault}"))
-            })?;
+        let trust = self.setup.trust.current().map_err(|fault| {
+            // A keyring comes into force only where its version can be kept.
+            let code = match self.setup.journal.health() {
+                Health::Unwritable(_) => RejectCode::StoreUnavailable,
+                Health::Sound | Health::NoDestructive(_) => RejectCode::UnknownKey,
+            };
+            Rejected::new(code, format!("no key is trusted: {fault}"))
+        })?;
         let clock = self.setup.journal.clock(now);
         let floor = self.setup.journal.floor();
         let host_id = self.setup.host_id.clone();

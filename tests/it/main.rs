@@ -5,12 +5,14 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::disallowed_methods,
-    reason = "tests may stop at a broken premise, run programs and sleep"
+    clippy::print_stdout,
+    reason = "tests may stop at a broken premise, run programs, sleep and say what they saw"
 )]
 
 mod canary;
 mod cli;
 mod consent;
+mod crash;
 mod daemon;
 mod documents;
 mod faults;
@@ -19,8 +21,10 @@ mod ops;
 mod ops_in_time;
 mod reconcile;
 mod recovery;
+mod rejections;
 mod report;
 mod rig;
+mod scene;
 mod schema;
 mod scripted;
 mod selftest;
@@ -28,5 +32,6 @@ mod signals;
 mod socket;
 mod source;
 mod stage;
+mod strace;
 mod tools;
 mod vectors;

@@ -84,6 +84,19 @@ fn e08_an_operation_that_expires_while_it_waits_is_not_carried_out_and_its_nonce
 }
 
 #[test]
+fn e09_what_was_begun_in_time_goes_on_when_its_operation_expires_meanwhile() {
+    let rig = rig();
+    let exp = sign::now() + 3;
+    let order = stop(&rig).set("exp", json!(exp));
+    // Of the node's seconds, a hundred of which are one of ours.
+    rig.sim.world(|world| world.pace.stop = 600.0);
+    let door = rig.door();
+    assert!(door.submit(order.signed(&[&otto()]).text().into_bytes(), Via::Socket).unwrap().is_new);
+    assert_eq!(ends(&rig, &order), (OpResult::Done, String::new()));
+    assert!(sign::now() >= exp);
+}
+
+#[test]
 fn e07_a_clock_that_is_set_back_while_an_operation_waits_ends_it() {
     let rig = rig();
     let door = rig.door();

@@ -4,7 +4,6 @@
 //! runs with an empty environment; what it says on standard error goes into a file and is read while it runs.
 //! *Never* asserts a time: whoever waits, waits long and says what it was for. A process ends, by its id, when its value is dropped.
 
-#[expect(dead_code, reason = "the operations that use it are on their way")]
 pub(crate) mod consent;
 
 use std::cell::Cell;
@@ -26,7 +25,7 @@ pub(crate) const HOST_ID: &str = "host-1";
 pub(crate) const HUB_KEY: &str = "c4n4ry-0f-the-hub-5f1d";
 
 /// Far beyond anything a loaded machine needs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 #[derive(Debug)]
 pub(crate) struct Stage {
@@ -40,9 +39,16 @@ impl Stage {
     /// The recorded node, arranged by `arrange`, 50 times faster than a real one, and a hub that has no desired state.
     /// Desired state comes from a file, which is not there yet.
     pub(crate) fn new(arrange: impl FnOnce(&mut World)) -> Self {
+        Self::on(arrange, |_| {})
+    }
+
+    /// The same with a node that is served otherwise.
+    pub(crate) fn on(arrange: impl FnOnce(&mut World), serve: impl FnOnce(&mut pve::Options)) -> Self {
         let mut world = World::facts_world();
         arrange(&mut world);
-        let node = PveSim::start(pve::Options { world, time_scale: 0.02, ..pve::Options::default() });
+        let mut options = pve::Options { world, time_scale: 0.02, ..pve::Options::default() };
+        serve(&mut options);
+        let node = PveSim::start(options);
         let hub = HubSim::start(hub::Options { key: HUB_KEY.to_owned(), ..hub::Options::default() });
         let folder = tempfile::tempdir().expect("a temporary directory");
         let stage = Self { folder, node, hub, started: Cell::new(0) };
@@ -124,6 +130,16 @@ impl Stage {
         fs::rename(&beside, path).expect("a file can be renamed");
     }
 
+    /// The binary with this stage's configuration under a tracer: `strace` with these options. The tracer is beside it: the child,
+    /// and whoever a signal reaches, is the agent.
+    pub(crate) fn traced(&self, options: &[String], arguments: &[&str]) -> Command {
+        let mut command = program("/usr/bin/strace");
+        command.env_clear().current_dir(self.folder.path()).stdin(Stdio::null());
+        command.arg("-D").args(options).args(["--", env!("CARGO_BIN_EXE_felhom-agent")]);
+        command.arg("--config").arg(self.config_file()).args(arguments);
+        command
+    }
+
     /// The binary with an empty environment, in the temporary directory; no arguments yet.
     pub(crate) fn bare(&self) -> Command {
         let mut command = program(env!("CARGO_BIN_EXE_felhom-agent"));
@@ -149,9 +165,19 @@ impl Stage {
 
     pub(crate) fn start(&self, mut command: Command) -> Daemon {
         self.started.set(self.started.get() + 1);
-        let said = self.path(&format!("said-{}", self.started.get()));
+        let said = self.said(self.started());
         command.stderr(File::create(&said).expect("a file can be made"));
         self.spawn(&mut command, said)
+    }
+
+    /// How many daemons were started so far.
+    pub(crate) fn started(&self) -> u32 {
+        self.started.get()
+    }
+
+    /// Where the standard error of that one is, the first being 1.
+    pub(crate) fn said(&self, number: u32) -> PathBuf {
+        self.path(&format!("said-{number}"))
     }
 
     /// Starts a daemon whose standard error goes where the command says.
@@ -254,6 +280,10 @@ pub(crate) struct Daemon {
 impl Daemon {
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("it is our child").is_some()
     }
 
     /// All of its standard error so far.

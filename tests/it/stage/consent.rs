@@ -3,6 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, UNIX_EPOCH};
 
 use felhom_sim::sign::{self, Envelope, Key, Order};
 use serde_json::{Value, json};
@@ -43,6 +49,28 @@ impl People {
     }
 }
 
+/// A new journal counts nothing that was made within the tolerance of the clocks: what is made for it lies as far in the future as
+/// is tolerated, and a second more.
+fn in_time(iat: u64) {
+    while iat > sign::now() + 300 {
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// See [`Stage::submit`].
+pub(crate) fn submit(socket: &Path, body: &[u8]) -> (u16, Value) {
+    let mut stream = UnixStream::connect(socket).expect("the agent listens");
+    let head = format!("POST /v1/ops HTTP/1.1\r\nHost: agent\r\nContent-Length: {}\r\n\r\n", body.len());
+    let mut answer = Vec::new();
+    // Whoever sends too much is cut off; what was answered before that counts.
+    let sent = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
+    let came = stream.shutdown(Shutdown::Write).and_then(|()| stream.read_to_end(&mut answer));
+    let text = String::from_utf8_lossy(&answer);
+    let status = text.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let document = text.split_once("\r\n\r\n").and_then(|(_, body)| serde_json::from_str(body).ok());
+    (status.unwrap_or_else(|| panic!("no answer: {sent:?} {came:?} {text}")), document.unwrap_or_default())
+}
+
 impl Stage {
     /// Installs a keyring as a careful administrator does: of mode 0600, whole or not at all.
     pub(crate) fn install_keyring(&self, document: &Value) {
@@ -58,7 +86,13 @@ impl Stage {
 
     /// The settings of signed operations, for `configure`.
     pub(crate) fn with_ops(&self, config: &mut Value) {
-        config["ops"] = json!({ "keyring": self.path("keyring.json") });
+        config["ops"] = json!({
+            "keyring": self.path("keyring.json"),
+            "kill_switch": self.path("KILL"),
+            "poll_seconds": 1,
+            "lock_wait_seconds": 1,
+            "rate_per_hour": 100,
+        });
     }
 
     /// The payload that the agent itself drafts: `draft(&["destroy", "--vmid", "105"])`.
@@ -68,9 +102,24 @@ impl Stage {
         self.run(&line).json(0)
     }
 
-    /// An order for this host and node that concerns no guest.
+    /// Orders of then or before must be signed again; 0 while no journal says more.
+    pub(crate) fn floor(&self) -> u64 {
+        let floors = self.journal_of("floor");
+        let unix = |line: &Value| {
+            let time = humantime::parse_rfc3339(line["iat"].as_str()?).ok()?;
+            time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
+        };
+        floors.iter().filter_map(unix).max().unwrap_or_default()
+    }
+
+    /// An order for this host and node that concerns no guest, made so late that it counts.
     pub(crate) fn order(&self, kind: &str, role: &str) -> Order {
+        let iat = sign::now().max(self.floor() + 1);
+        in_time(iat);
         Order::new(kind, role, HOST_ID, "pve")
+            .set("iat", json!(iat))
+            .set("nbf", json!(iat))
+            .set("exp", json!(iat + 3_600))
     }
 
     /// An order about a guest, bound to it as it is now. Only the binding and the evidence are of the agent's draft.
@@ -81,8 +130,12 @@ impl Stage {
         let drafted = self.draft(&line);
         let text =
             |pointer: &str| drafted.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let order = self
-            .order(kind, role)
+        let iat = drafted["iat"].as_u64().unwrap_or_default().max(self.floor() + 1);
+        in_time(iat);
+        let order = Order::new(kind, role, HOST_ID, "pve")
+            .set("iat", json!(iat))
+            .set("nbf", json!(iat))
+            .set("exp", json!(iat + 3_600))
             .guest(&text("/guest/type"), vmid, &text("/guest/ident"), &text("/bind/state_sha256"))
             .params(drafted["params"].clone());
         match drafted.get("evidence") {
@@ -93,8 +146,13 @@ impl Stage {
 
     /// Lays an envelope, to the letter, before the agent at the hub, and says so in every answer to a report.
     pub(crate) fn offer(&self, envelope: &str) {
+        self.offer_all(&[envelope.to_owned()]);
+    }
+
+    /// Several in one list.
+    pub(crate) fn offer_all(&self, envelopes: &[String]) {
         self.hub.board(|board| {
-            board.host(HOST_ID).raw_ops.push(envelope.to_owned());
+            board.host(HOST_ID).raw_ops.extend_from_slice(envelopes);
             board.envelope["has_signed_ops"] = json!(true);
         });
     }
@@ -106,6 +164,11 @@ impl Stage {
     /// Takes everything away again that was laid before the agent.
     pub(crate) fn withdraw(&self) {
         self.hub.board(|board| board.host(HOST_ID).raw_ops.clear());
+    }
+
+    /// Brings bytes to the local socket as an operation; the status of the answer and its document.
+    pub(crate) fn submit(&self, body: &[u8]) -> (u16, Value) {
+        submit(&self.socket(), body)
     }
 
     /// By op id.

@@ -35,6 +35,8 @@ pub struct Options {
     /// What each call costs, as a factor of what was measured on a real node; 0 is nothing.
     pub cost: f64,
     pub tls: TlsChoice,
+    /// Plain HTTP, which no real node speaks: so that a trace of the caller shows what it sends.
+    pub plain: bool,
     pub listen: SocketAddr,
     /// How long an idle connection is kept; 5 s on a real node.
     pub idle: Duration,
@@ -48,6 +50,7 @@ impl Default for Options {
             time_scale: 0.01,
             cost: 0.0,
             tls: TlsChoice::Default,
+            plain: false,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             idle: Duration::from_secs(5),
         }
@@ -76,15 +79,18 @@ impl PveSim {
         }
         let identity = Identity::new(options.tls);
         let front = Arc::new(Front::new(options.world, options.time_scale, options.cost, options.idle));
-        let host = Host::start(options.listen, Some(identity.config()), Arc::clone(&front) as Arc<_>)?;
-        let controls = Arc::new(Controls { front, host, identity: Mutex::new(identity) });
+        let tls = (!options.plain).then(|| identity.config());
+        let host = Host::start(options.listen, tls, Arc::clone(&front) as Arc<_>)?;
+        let controls =
+            Arc::new(Controls { front, host, identity: Mutex::new(identity), plain: options.plain });
         let admin = serve_admin(Arc::clone(&controls) as Arc<_>)?;
         Ok(Self { controls, admin })
     }
 
     /// `https://127.0.0.1:41234`.
     pub fn url(&self) -> String {
-        format!("https://{}", self.controls.host.address())
+        let scheme = if self.controls.plain { "http" } else { "https" };
+        format!("{scheme}://{}", self.controls.host.address())
     }
 
     pub fn address(&self) -> SocketAddr {

@@ -43,6 +43,28 @@ pub fn base64(bytes: &[u8]) -> String {
     text
 }
 
+/// The bytes of a base64 text; `None` if it is none.
+pub fn unbase64(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for chunk in text.as_bytes().chunks(4) {
+        let [a, b, c, d] = chunk.try_into().ok()?;
+        let letters = [a, b, c, d].map(|letter: u8| match letter {
+            b'A'..=b'Z' => Some(letter - b'A'),
+            b'a'..=b'z' => Some(letter - b'a' + 26),
+            b'0'..=b'9' => Some(letter - b'0' + 52),
+            b'+' => Some(62),
+            b'/' => Some(63),
+            b'=' => Some(0),
+            _ => None,
+        });
+        let [a, b, c, d] = letters.map(|letter| letter.map(u32::from));
+        let [_, high, middle, low] = ((a? << 18) | (b? << 12) | (c? << 6) | d?).to_be_bytes();
+        let length = chunk.iter().position(|letter| *letter == b'=').map_or(3, |at| at.saturating_sub(1));
+        bytes.extend([high, middle, low].into_iter().take(length));
+    }
+    Some(bytes)
+}
+
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     SystemRandom::new().fill(&mut bytes).expect("the kernel has random numbers");
@@ -253,7 +275,7 @@ impl Envelope {
 mod tests {
     use ring::signature::{ED25519, UnparsedPublicKey};
 
-    use super::{Key, Order, base64, key_id, op_id, pae, sha256_hex};
+    use super::{Key, Order, base64, key_id, op_id, pae, sha256_hex, unbase64};
 
     #[test]
     fn base64_is_that_of_the_standard() {
@@ -267,6 +289,7 @@ mod tests {
             ("foobar", "Zm9vYmFy"),
         ] {
             assert_eq!(base64(plain.as_bytes()), text);
+            assert_eq!(unbase64(text).as_deref(), Some(plain.as_bytes()));
         }
     }
 

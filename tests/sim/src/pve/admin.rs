@@ -21,6 +21,7 @@ pub(super) struct Controls {
     pub(super) front: Arc<Front>,
     pub(super) host: Host,
     pub(super) identity: Mutex<Identity>,
+    pub(super) plain: bool,
 }
 
 impl Controls {
