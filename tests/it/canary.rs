@@ -159,7 +159,9 @@ const HELP: [&str; 9] = [
     "version",
 ];
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 15] = [
+    "status",
+    "status --json",
     "config check",
     "config show",
     "config show --json",
