@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded, select};
 
 use super::converge::Worker;
 use super::{Event, Query};
@@ -369,10 +369,12 @@ impl Job<'_> {
         let Operating { protected, evidence_max_age, .. } = self.operating();
         let (reply, replies) = bounded(1);
         self.control.send(Event::Query(Query::State(reply))).ok();
-        let Ok(answer) = replies.recv_timeout(CONTROL_WITHIN) else {
-            if self.worker.is_stopping() {
-                return Err(Obstacle::Final(Leave::Stopping));
-            }
+        let answer = select! {
+            recv(replies) -> answer => answer.ok(),
+            recv(self.worker.stop) -> _ended => return Err(Obstacle::Final(Leave::Stopping)),
+            default(CONTROL_WITHIN) => None,
+        };
+        let Some(answer) = answer else {
             let detail = "what is desired of the guest could not be asked in time";
             return Err(Rejected::new(RejectCode::ObservationUntrusted, detail).into());
         };
