@@ -11,6 +11,7 @@
 
 mod authz;
 mod daemon;
+mod journal;
 mod lanes;
 mod node;
 mod task;
@@ -19,6 +20,7 @@ mod tick;
 fn main() {
     authz::print();
     lanes::print();
+    journal::print();
     tick::print();
     task::print();
     daemon::print();
