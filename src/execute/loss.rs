@@ -40,6 +40,11 @@ fn presence(client: &Client, guest: GuestId) -> Result<bool, String> {
     let has_config = match client.pending(guest) {
         Ok(_) => true,
         Err(PveError::GuestMissing { .. }) => false,
+        Err(PveError::Forbidden(denied)) => {
+            return Err(format!(
+                "it cannot be seen any more: {denied}. What is granted on one guest goes with it; grant it on /vms"
+            ));
+        }
         Err(error) => return Err(format!("its configuration could not be read: {error}")),
     };
     let listed =

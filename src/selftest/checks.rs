@@ -123,9 +123,9 @@ fn needed_privileges(bench: &mut Bench) -> Vec<Verdict> {
     let mut needs = privileges::of_reports(client.node().unwrap_or("localhost"));
     if let Ok(Some(desired)) = desired(bench) {
         needs.extend(privileges::of_desired(&desired.guests));
-        if bench.config.ops.keyring.exists() {
-            needs.extend(privileges::of_operations(&desired.guests));
-        }
+    }
+    if bench.config.ops.keyring.exists() {
+        needs.extend(privileges::of_operations());
     }
     let lacking = privileges::missing(&needs, &granted);
     let mut verdicts: Vec<Verdict> =

@@ -84,19 +84,17 @@ pub(super) fn of_desired(guests: &[DesiredGuest]) -> Vec<Need> {
     needs.into_iter().collect()
 }
 
-/// What signed operations need on the guests that the desired state names; only where somebody is trusted to sign.
-pub(super) fn of_operations(guests: &[DesiredGuest]) -> Vec<Need> {
-    let needs = [
+/// What signed operations need, where somebody is trusted to sign. On all guests: Proxmox takes what is granted on one guest
+/// away with the guest, and then nobody can see that it is gone.
+pub(super) fn of_operations() -> Vec<Need> {
+    [
         ("VM.Config.Disk", "signed operations: seeing a guest's volumes, and that they are gone"),
         ("VM.Allocate", "signed operations: destroying and restoring"),
         ("VM.Snapshot", "signed operations: snapshots"),
         ("VM.Backup", "signed operations: the backup that is the evidence"),
-    ];
-    let of_guest = |guest: &DesiredGuest| {
-        let path = format!("/vms/{}", guest.guest.vmid);
-        needs.map(|(privilege, why)| Need { path: path.clone(), privilege, why, weight: Weight::Useful })
-    };
-    guests.iter().flat_map(of_guest).collect()
+    ]
+    .map(|(privilege, why)| Need { path: "/vms".to_owned(), privilege, why, weight: Weight::Useful })
+    .into()
 }
 
 /// What `selftest task` needs on the one guest it works on.
@@ -240,12 +238,12 @@ mod tests {
 
     #[test]
     fn what_signed_operations_need_is_useful_and_no_more() {
-        let needs = of_operations(&[guest(GuestKind::Lxc, 101, &[])]);
+        let needs = of_operations();
         let granted = granted(&[("/vms", &[("VM.Backup", true), ("VM.Snapshot", true)])]);
         let lacking = missing(&needs, &granted);
         let names: Vec<&str> = lacking.iter().map(|need| need.privilege).collect();
         assert_eq!(names, ["VM.Allocate", "VM.Config.Disk"]);
-        assert!(lacking.iter().all(|need| need.weight == Weight::Useful && need.path == "/vms/101"));
+        assert!(lacking.iter().all(|need| need.weight == Weight::Useful && need.path == "/vms"));
     }
 
     #[test]

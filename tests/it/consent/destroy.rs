@@ -2,10 +2,11 @@
 
 use felhom_agent::model::outcome::Outcome;
 use felhom_sim::node::GuestKind as Kind;
+use felhom_sim::pve::{Options, PveSim};
 use felhom_sim::server::{Action, Call, Rule};
 use serde_json::json;
 
-use super::scene::{CT, DATA, DISK, Scene, is_done, qemu};
+use super::scene::{CT, DATA, DISK, Scene, is_done, qemu, world};
 
 #[test]
 fn a_destroy_that_was_signed_for_is_done_and_its_volumes_are_seen_to_be_gone() {
@@ -147,4 +148,30 @@ fn a_number_that_was_taken_again_meanwhile_is_a_doubt() {
     // Taken before or after we looked: done, or a doubt; never a second call.
     assert!(matches!(outcome, Outcome::Done { .. } | Outcome::Uncertain { .. }), "{outcome:?}");
     assert_eq!(scene.mutations().len(), 1);
+}
+
+/// What is granted on one guest goes with it: nobody can see then that it is gone, and nobody says that it is.
+#[test]
+fn a_token_whose_rights_hang_on_the_guest_itself_cannot_vouch_for_its_end() {
+    let secret = "5f7c9c1e-0000-4000-8000-000000000002";
+    for (path, is_certain) in [("/vms/120", false), ("/vms", true)] {
+        let mut world = world();
+        let all = ["VM.Audit", "VM.Allocate", "VM.Config.Disk", "VM.Backup"];
+        world.access.add_role("Ops", &all);
+        world.access.add_role("Node", &["Sys.Audit", "Datastore.Audit", "Datastore.AllocateSpace"]);
+        world.access.add_user("felhom@pve");
+        world.access.add_token("felhom@pve!agent", secret, false);
+        world.access.grant("/", "felhom@pve", "Node");
+        world.access.grant(path, "felhom@pve", "Ops");
+        let sim = PveSim::start(Options { world, ..Options::default() });
+        let scene = Scene::by(sim, "felhom@pve!agent", secret);
+        let outcome = scene.operate(&scene.destroy()).unwrap();
+        assert!(!scene.is_there(CT));
+        if is_certain {
+            assert!(is_done(&outcome), "{outcome:?}");
+        } else {
+            let Outcome::Uncertain { message, .. } = outcome else { panic!("{outcome:?}") };
+            assert!(message.contains("grant it on /vms"), "{message}");
+        }
+    }
 }

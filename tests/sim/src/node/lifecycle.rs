@@ -63,6 +63,7 @@ pub fn destroy(world: &mut World, kind: Kind, ask: &Ask<'_>) -> Result<Reply, Ap
                 for volid in world.remove_guest(vmid) {
                     world.warn(task, &format!("Could not remove disk '{volid}', check manually: busy"));
                 }
+                world.forget_permissions(vmid);
                 if purge {
                     world.purge_from_jobs(vmid);
                     world.replication.remove(&vmid);
