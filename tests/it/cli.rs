@@ -9,7 +9,11 @@ use serde_json::{Value, json};
 
 use crate::stage::{Ended, HOST_ID, HUB_KEY, Stage, lxc, manifest, program, write};
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 15] = [
+    "journal",
+    "journal verify",
+    "journal show",
+    "journal salvage",
     "daemon",
     "plan",
     "report",

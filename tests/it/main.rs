@@ -17,6 +17,7 @@ mod daemon;
 mod documents;
 mod faults;
 mod hub;
+mod journal;
 mod ops;
 mod ops_in_time;
 mod reconcile;
