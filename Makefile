@@ -31,6 +31,7 @@ test:
 crash:
 	@sh contrib/build/ensure.sh cc rust strace
 	CRASH_ROUNDS=$${CRASH_ROUNDS:-500} $(CARGO) test --locked --test it crash:: -- --nocapture --test-threads=1
+	$(CARGO) test --locked --lib journal::tests -- --ignored
 
 # Needs no toolchain: the built binary if there is one, else the installed one.
 selftest:

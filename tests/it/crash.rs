@@ -5,8 +5,10 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::scene::{Ending, Play, Scene, Seeded};
-use crate::strace::{self, Done, Trap, WATCHED};
+use serde_json::json;
+
+use crate::scene::{Ending, Play, Scene, Seeded, VMID};
+use crate::strace::{self, Attached, Done, Trap, WATCHED};
 
 /// The first call that matches, from a place in the trace on.
 fn first<'a>(trace: &'a [Done], from: usize, what: &str, matches: impl Fn(&Done) -> bool) -> &'a Done {
@@ -71,6 +73,45 @@ fn a_destroy_s_intent_is_on_the_disk_before_the_first_byte_and_its_task_before_t
     }
 }
 
+#[test]
+fn an_intent_that_does_not_reach_the_disk_is_not_sent() {
+    if !strace::is_possible() {
+        return;
+    }
+    // The clean run afterwards waits until nothing can be under way any more: one of the two is enough for a suite.
+    let errors = if Extent::wanted().is_full() { &["EIO", "ENOSPC"][..] } else { &["EIO"] };
+    for error in errors {
+        let scene = Scene::served(Play::Destroy, true);
+        let stage = &scene.stage;
+        stage.configure(|config| {
+            stage.with_ops(config);
+            config["ops"]["lock_wait_seconds"] = json!(600);
+        });
+        // It waits on its lane, whose next record is the intent.
+        stage.node.world(|world| world.guest_mut(VMID).set_lock(Some("backup")));
+        let daemon = stage.daemon();
+        daemon.until("it is accepted", || !stage.journal_of("accept").is_empty());
+        let mut lane = None;
+        daemon.until("it is on its lane", || {
+            lane = strace::thread_of(&daemon, "lane-100");
+            lane.is_some()
+        });
+        let out = stage.path("trace");
+        let fault = format!("fdatasync,fsync:error={error}:when=1");
+        let tracer = Attached::to(lane.unwrap(), &fault, &out);
+        stage.node.world(|world| world.guest_mut(VMID).set_lock(None));
+        daemon.until("its intent was written", || !stage.journal_of("intent").is_empty());
+        stage.looks(&daemon, 2);
+        daemon.crash();
+        let trace = tracer.read(&out);
+        let intent = first(&trace, 0, "intent", |done| writes(done, "intent"));
+        let synced = first(&trace, intent.left, "sync of the intent", |done| done.is_sync("/state/journal/"));
+        assert!(synced.returned.contains(*error), "{synced:?}");
+        assert_eq!(stage.mutation_lines(), [""; 0], "{error}");
+        scene.resolve(&format!("an intent that met {error}"));
+    }
+}
+
 /// Longer than a spoilt run has anything to do.
 const LONG: Duration = Duration::from_secs(20);
 
@@ -106,8 +147,9 @@ fn play_all<C: Send + Debug>(what: &str, cases: Vec<C>, play: impl Fn(&C) -> End
     let count = cases.len();
     let queue = Mutex::new(cases.into_iter());
     let began = Instant::now();
-    // Half of the time each waits for a clock or a socket.
-    let workers = thread::available_parallelism().map_or(2, usize::from) * 2;
+    // Most of the time each waits: for a clock, a socket, the certainty that a request is not under way any more.
+    let share = if Extent::wanted().is_full() { 5 } else { 2 };
+    let workers = thread::available_parallelism().map_or(2, usize::from) * share;
     thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {

@@ -4,9 +4,9 @@
 //! written, each watched call waits a moment before it is carried out, and the Nth never is.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -131,6 +131,45 @@ pub(crate) fn read(out: &Path) -> Vec<Done> {
         }
         assert!(Instant::now() < deadline, "the trace has no end: {text}");
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The thread of a process that has this name, if there is one.
+pub(crate) fn thread_of(daemon: &Daemon, name: &str) -> Option<u32> {
+    let tasks = fs::read_dir(format!("/proc/{}/task", daemon.id())).ok()?;
+    tasks
+        .flatten()
+        .find(|task| fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name))
+        .and_then(|task| task.file_name().to_str()?.parse().ok())
+}
+
+/// A tracer of one thread of a process that runs already; ends with the process.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    child: Child,
+}
+
+impl Attached {
+    /// Injects into the calls of this thread alone, counted from when this returns; the trace goes to this file.
+    pub(crate) fn to(thread: u32, injection: &str, out: &Path) -> Self {
+        let mut command = program("/usr/bin/strace");
+        command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.args(["-f", "-Y", "-yy", "-s", "8192", "-e", &format!("trace={WATCHED}"), "-o"]).arg(out);
+        command.args(["-e", &format!("inject={injection}"), "-p", &thread.to_string()]);
+        let mut child = command.spawn().expect("strace starts");
+        let mut said = BufReader::new(child.stderr.take().expect("it is piped"));
+        let mut first = String::new();
+        said.read_line(&mut first).expect("it says that it is attached");
+        assert!(first.contains("attached"), "{first}");
+        // Whatever else it says must not fill the pipe.
+        std::thread::spawn(move || said.read_to_string(&mut String::new()));
+        Self { child }
+    }
+
+    /// Waits for the end of the traced thread, and reads the trace.
+    pub(crate) fn read(mut self, out: &Path) -> Vec<Done> {
+        self.child.wait().expect("it is our child");
+        parse(&String::from_utf8_lossy(&fs::read(out).expect("it wrote a trace")))
     }
 }
 
