@@ -40,7 +40,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use self::pen::{Pen, Shown, Writer, lock};
-use self::record::{Decision, Ended, Intent, Issued, Record, Settled, StepEnd};
+use self::record::{Decision, Ended, Intent, Issued, Record, Settled, StepEnd, StepResult};
 use crate::clock;
 use crate::gate::{Approved, Loss};
 use crate::model::guest::GuestId;
@@ -72,12 +72,24 @@ pub struct Recorded {
 /// Why something was not recorded, and so was not done.
 #[derive(Debug, Error)]
 pub enum JournalError {
-    #[error(transparent)]
-    Write(#[from] LogError),
+    #[error("{}", whole(.0))]
+    Write(LogError),
     #[error("{0}")]
     Closed(String),
     #[error("nothing that cannot be undone is done now: {0}")]
     NoDestructive(String),
+}
+
+impl From<LogError> for JournalError {
+    fn from(error: LogError) -> Self {
+        Self::Write(error)
+    }
+}
+
+/// With its cause: this text goes into a status, where there is one line.
+fn whole(error: &LogError) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(" ({cause})"));
+    format!("{error}{}", cause.unwrap_or_default())
 }
 
 /// What may be recorded, and so be done. Each text says what is wrong and what to do.
@@ -303,9 +315,13 @@ impl Journal {
         let Some(open) = pen.shown().state.intent_of(intent).cloned() else { return Ok(()) };
         let of = (intent, open.guest, open.step.to_string(), open.op_id);
         let Some(end) = StepEnd::of(outcome, of) else { return Ok(()) };
-        let record = match outcome {
-            Outcome::Uncertain { .. } => Record::Uncertain(end),
-            _ => Record::Done(end),
+        let record = match end.result {
+            StepResult::Uncertain => Record::Uncertain(end),
+            StepResult::Done
+            | StepResult::Warned
+            | StepResult::Partial
+            | StepResult::Conflict
+            | StepResult::Failed => Record::Done(end),
         };
         pen.write(record, clock::now()).map(drop)
     }

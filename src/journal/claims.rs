@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-use super::{Acceptance, FloorWhy, Health, Identity, Journal, OpState, Recorded, Recovered};
+use super::{Acceptance, Disk, FloorWhy, Health, Identity, Journal, Log, OpState, Recorded, Recovered};
 use crate::authz::testing::{NOW, operation, verified, verified_by};
 use crate::gate::{self, Facts, PendingVolumes, SnapshotProvenance};
 use crate::model::guest::{GuestId, GuestKind, Vmid};
@@ -309,6 +309,24 @@ fn a_damaged_journal_takes_nothing_so_that_nothing_is_done() {
         let result = journal.accept(op, Via::Hub, at(NOW));
         assert!(!matches!(result, Ok(Acceptance::Accepted)), "{result:?}");
     }
+}
+
+#[test]
+fn a_record_that_should_be_understood_and_is_not_stops_what_cannot_be_undone() {
+    let place = Home::new();
+    drop(place.open());
+    let folder = place.folder.path().join("journal");
+    let mut log = Log::open(Disk, &folder, Identity::of_this_machine("h")).unwrap().log;
+    log.append("intent", &serde_json::json!({ "guest": "moon/1" }), at(NOW)).unwrap();
+    log.append("of a later version", &serde_json::json!({}), at(NOW)).unwrap();
+    drop(log);
+    let (journal, recovered) = place.open();
+    assert!(matches!(journal.health(), Health::NoDestructive(_)));
+    assert!(recovered.damage.is_some_and(|why| why.contains("intent") && why.contains("floor-raise")));
+    start(&journal, 101);
+    let op_id = operation(DESTROY, Role::Root, NOW, 1).op_id;
+    journal.raise_floor(at(NOW), &FloorWhy::Signed(op_id)).unwrap();
+    assert_eq!(journal.health(), Health::Sound);
 }
 
 #[test]

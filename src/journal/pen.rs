@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::record::{Clock, Damage, Ending, Floor, Record};
 use super::state::{Place, State};
-use super::{Disk, Entry, Found, Health, Identity, JournalError, Kept, Log, LogError, Opened, Sealed};
+use super::{Disk, Entry, Found, Health, Identity, JournalError, Kept, Log, LogError, Opened, Sealed, whole};
 use crate::authz::{self, SKEW_S};
 use crate::model::op::ClockTrust;
 use crate::model::time::Timestamp;
@@ -85,7 +85,7 @@ pub(super) fn open(folder: &std::path::Path, identity: Identity) -> (Writer, Sho
             (writer, Shown { state, fault }, Some(found))
         }
         Err(error) => {
-            let why = format!("{error}; once that is put right, restart the agent");
+            let why = format!("{}; once that is put right, restart the agent", whole(&error));
             let writer = Writer { body: Body::Closed(why.clone()), ..Writer::default() };
             (writer, Shown { state: State::default(), fault: Some(why) }, None)
         }

@@ -3,14 +3,14 @@
 //! [`State::snapshot`] is the other way: the records of which the same state comes again. What it leaves out is gone for good,
 //! and that may only be a replay record that no clock can make valid again.
 
-use std::collections::{BTreeMap, VecDeque};
+mod snapshot;
 
-use serde_json::Value;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::audit::told;
 use super::record::{
-    Accept, Ack, Clock, Damage, Decision, Ended, Fields, Floor, Intent, Issued, Past, Record, Salvaged,
-    Settled, StepEnd, StepResult, Trust,
+    Accept, Ack, Clock, Damage, Decision, Ended, Fields, Floor, Intent, Issued, Record, Salvaged, Settled,
+    StepEnd, StepResult, Trust,
 };
 use super::{AuditEntry, Doubt, OpRecord, OpState, OpenIntent};
 use crate::authz::SKEW_S;
@@ -85,7 +85,13 @@ impl State {
         match Record::read(kind, fields) {
             Some(Ok(record)) => self.apply(place, record, kept),
             Some(Err(why)) => {
-                self.unreadable.get_or_insert_with(|| format!("record {} ({kind}): {why}", place.seq));
+                self.unreadable.get_or_insert_with(|| {
+                    format!(
+                        "record {} of the journal ({kind}) cannot be understood ({why}); install the version that wrote it, or \
+                         have a floor.raise signed: felhom-agent op draft floor-raise",
+                        place.seq
+                    )
+                });
             }
             None => log::debug!("journal record {} is of an unknown type, {kind}", place.seq),
         }
@@ -122,7 +128,7 @@ impl State {
                 self.floor = self.floor.max(Some(iat));
                 self.floor_is_due = is_due;
                 if damage_seen {
-                    self.damage = None;
+                    (self.damage, self.unreadable) = (None, None);
                 }
             }
             Record::Clock(Clock { clock_hw }) => self.clock_hw = self.clock_hw.max(Some(clock_hw)),
@@ -362,83 +368,6 @@ impl State {
         let Self { ops, nonces, .. } = self;
         nonces.retain(|_, op_id| ops.contains_key(op_id));
     }
-
-    /// In pieces that fit into a line each.
-    fn past(&self) -> Vec<Record> {
-        let audit: Vec<AuditEntry> = self.audit.iter().cloned().collect();
-        let destructive: Vec<Timestamp> = self.destructive.iter().copied().collect();
-        let upids: Vec<String> = self.upids.iter().cloned().collect();
-        let audit = audit.chunks(8).map(|audit| Past { audit: audit.to_vec(), ..Past::default() });
-        let destructive =
-            destructive.chunks(500).map(|at| Past { destructive: at.to_vec(), ..Past::default() });
-        let upids = upids.chunks(50).map(|upids| Past { upids: upids.to_vec(), ..Past::default() });
-        audit.chain(destructive).chain(upids).map(Record::Past).collect()
-    }
-
-    /// The records of which this state comes again, in an order that can be folded.
-    pub(super) fn snapshot(&self) -> Vec<(&'static str, Fields)> {
-        let mut records = self.past();
-        records.extend(self.clock_hw.map(|clock_hw| Record::Clock(Clock { clock_hw })));
-        records.extend(self.trust_version.map(|version| Record::Trust(Trust { version })));
-        let (floor, is_due) = (self.floor(), self.floor_is_due);
-        records.extend(self.damage.clone().map(|why| Record::Damage(Damage { why, floor, is_due })));
-        records.extend(
-            self.floor
-                .map(|iat| Record::Floor(Floor { iat, why: "kept".to_owned(), damage_seen: false, is_due })),
-        );
-        for (guest, (what, loss)) in &self.decisions {
-            let (guest, what, loss) = (*guest, what.clone(), Some(loss.clone()));
-            records.push(Record::Decision(Decision { guest, what, loss }));
-        }
-        records.extend(self.ops.values().map(Op::accepted));
-        for intent in self.intents.values() {
-            records.extend(intent_records(intent));
-        }
-        records.extend(self.ops.values().flat_map(Op::state_records));
-        records.extend(self.doubts.iter().map(|(guest, doubt)| doubt_record(*guest, doubt)));
-        records.iter().map(kept).collect()
-    }
-}
-
-fn kept(record: &Record) -> (&'static str, Fields) {
-    let mut fields = record.fields();
-    fields.insert("kept".to_owned(), Value::Bool(true));
-    (record.kind(), fields)
-}
-
-fn intent_records(intent: &OpenIntent) -> Vec<Record> {
-    let mut records = vec![Record::Intent(Box::new(Intent {
-        guest: intent.guest,
-        what: intent.step.to_string(),
-        step: intent.step.clone(),
-        op_id: intent.op_id.clone(),
-        destructive: intent.destructive,
-        volumes: intent.volumes.clone(),
-        began: intent.began,
-        uptime_s: intent.uptime_s,
-        intent: Some(intent.seq),
-        boot_then: Some(intent.boot.clone()),
-    }))];
-    if let Some(upid) = &intent.upid {
-        let (intent, guest, upid) = (intent.seq, intent.guest, upid.clone());
-        records.push(Record::Issued(Issued { intent, guest, upid }));
-    }
-    records
-}
-
-fn doubt_record(guest: GuestId, doubt: &Doubt) -> Record {
-    Record::Uncertain(StepEnd {
-        intent: NO_INTENT,
-        guest,
-        what: doubt.what.clone(),
-        op_id: None,
-        result: StepResult::Uncertain,
-        code: "uncertain".to_owned(),
-        message: doubt.message.clone(),
-        upid: None,
-        left: Vec::new(),
-        ended_at: Some(doubt.at),
-    })
 }
 
 impl Op {
@@ -460,37 +389,6 @@ impl Op {
             envelope: envelope.map(|envelope| envelope.to_string().into_bytes()).unwrap_or_default(),
             acknowledged: self.acknowledged,
         }
-    }
-
-    fn accepted(&self) -> Record {
-        let running = match &self.state {
-            OpState::Running { upid } => Some(upid.clone().unwrap_or_default()),
-            OpState::Accepted | OpState::Ended(_) => None,
-        };
-        let accepted_at = Some(self.accepted_at);
-        Record::Accept(Box::new(Accept { accepted_at, running, ..self.accept.clone() }))
-    }
-
-    /// What happened to it since; folded after the intents.
-    fn state_records(&self) -> Vec<Record> {
-        let op_id = &self.accept.op_id;
-        let mut records = Vec::new();
-        records.extend(self.last.clone().map(|end| match end.result {
-            StepResult::Uncertain => Record::Uncertain(end),
-            StepResult::Done
-            | StepResult::Warned
-            | StepResult::Partial
-            | StepResult::Conflict
-            | StepResult::Failed => Record::Done(end),
-        }));
-        if let OpState::Ended(end) = &self.state {
-            let (op_id, guest, end) = (op_id.clone(), self.accept.guest, end.clone());
-            records.push(Record::Ended(Ended { op_id, guest, end }));
-        }
-        if self.acknowledged {
-            records.push(Record::Ack(Ack { op_id: op_id.clone() }));
-        }
-        records
     }
 }
 
