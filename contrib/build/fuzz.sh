@@ -13,7 +13,7 @@ cargo fetch --locked --manifest-path fuzz/Cargo.toml
 host=$(rustc -vV | sed -n 's/^host: //p')
 cargo fuzz build --target "$host"
 for target in $targets; do
-    mkdir -p "fuzz/corpus/$target"
+    mkdir -p "fuzz/corpus/$target" fuzz/artifacts
     echo "fuzz $target, $seconds s"
     log=fuzz/target/$target.log
     "fuzz/target/$host/release/$target" "fuzz/corpus/$target" "fuzz/seeds/$target" \
