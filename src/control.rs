@@ -37,7 +37,7 @@ use crate::clock;
 use crate::hub::wire::ControlEnvelope;
 use crate::lanes::{Closed, Lanes, Resolution};
 use crate::model::desired::DesiredGuest;
-use crate::model::guest::GuestId;
+use crate::model::guest::{GuestId, Vmid};
 use crate::plan;
 use crate::source::Found;
 use crate::status::AgentStatus;
@@ -62,6 +62,16 @@ pub struct Memory {
     /// What the hub last said, even if it could not be kept on disk.
     blocked: bool,
     reports: Reports,
+    /// The guest whose lane ended the run before by a panic, and with which text.
+    panicked: Option<(Vmid, String)>,
+}
+
+impl Memory {
+    /// Of a run that ended by a panic: its guest is left alone until it looks different or something else is wanted of it.
+    pub fn of_panic(vmid: Vmid, message: &str) -> Self {
+        let message = format!("the agent panicked while it worked on this guest, look at it: {message}");
+        Self { panicked: Some((vmid, message)), ..Self::default() }
+    }
 }
 
 /// What control is given at its start.
@@ -167,6 +177,9 @@ impl Control {
             reports: memory.reports,
         };
         control.adopt();
+        if let Some((vmid, message)) = memory.panicked {
+            control.book.doubt(vmid, &message);
+        }
         control
     }
 
@@ -456,6 +469,7 @@ impl Control {
             status: Some(self.status),
             blocked: self.brake.is_on_by_hub(),
             reports: self.reports,
+            panicked: None,
         }
     }
 }

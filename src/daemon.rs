@@ -5,6 +5,7 @@
 //! one is told and changes nothing. A thread that ends by itself ends the agent, so that the service manager starts it anew.
 
 mod operations;
+mod panicked;
 mod signals;
 
 use std::io;
@@ -15,6 +16,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
 use thiserror::Error;
 
 use self::operations::{Operations, operating};
+use self::panicked::Panicked;
 use self::signals::{Heard, Signals};
 use crate::clock;
 use crate::config::{self, Config, DesiredSource, HubSettings, Mode, Needs, Sources};
@@ -68,7 +70,11 @@ pub fn run(config: Config, sources: &Sources) -> Result<(), DaemonError> {
     let journal = journal(&state, &host_id)?;
     let signals = Signals::listen().map_err(DaemonError::Signals)?;
     let mut config = config;
-    let mut memory = Memory::default();
+    let mut memory = match panicked::take(&state) {
+        Some(Panicked { vmid, message }) => Memory::of_panic(vmid, &message),
+        None => Memory::default(),
+    };
+    panicked::watch(state.clone());
     let sequence = Sequence::default();
     let started_at = clock::now();
     let mut trust = operations::trust(&config, &journal);

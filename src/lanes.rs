@@ -7,7 +7,7 @@
 //! - `submit` never blocks. Queues have no bound of their own: what feeds them is bounded (one reconcile job a guest).
 //! - Each accepted job is resolved exactly once: done, panicked, or refused because the lanes are closed or no thread
 //!   could be started. This holds by construction: the resolver is used up by resolving, and resolves when it is dropped.
-//! - A job that panics ends alone; its lane lives on.
+//! - A job that panics ends alone; its lane lives on. (In the shipped binary a panic ends the process: see `daemon/panicked.rs`.)
 //! - A lane is retired by its owner's `sweep`, never by its worker. Only the owner sends, and it counts what it sent; the
 //!   worker counts what it finished. Equal counts mean an empty queue, and nobody else can fill it before the owner drops
 //!   the sender. An emptiness check and a removal that another thread can come between do not exist here.
@@ -25,5 +25,5 @@ mod claims;
 #[cfg(test)]
 mod shuttled;
 
-pub use engine::{Closed, Lanes, Receipt, Resolution, Settings};
+pub use engine::{Closed, Lanes, Receipt, Resolution, Settings, panic_text, vmid_of_thread};
 pub use permits::{Class, Limits, Permit, Permits};

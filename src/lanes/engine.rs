@@ -8,6 +8,14 @@ use std::time::{Duration, Instant};
 use super::sync::{self, Arc, AtomicU64, Ordering, Received, Receiver, Sender, unbounded};
 use crate::model::guest::Vmid;
 
+/// What the names of the lanes' threads begin with; the vmid follows.
+const THREAD: &str = "lane-";
+
+/// The guest of a lane's thread.
+pub fn vmid_of_thread(name: &str) -> Option<Vmid> {
+    name.strip_prefix(THREAD)?.parse().ok()
+}
+
 /// What a TLS handshake, a chain check and deep JSON need in a debug build is half of this.
 const STACK_BYTES: usize = 512 * 1024;
 
@@ -159,7 +167,7 @@ impl Lane {
         let (jobs, queue) = unbounded::<Job>();
         let finished = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&finished);
-        sync::start(format!("lane-{vmid}"), STACK_BYTES, move || {
+        sync::start(format!("{THREAD}{vmid}"), STACK_BYTES, move || {
             work_off(&queue, &count);
             drop(alive);
         })?;
@@ -199,7 +207,8 @@ fn run<T>(work: impl FnOnce() -> T, resolver: Resolver<T>) {
     }
 }
 
-fn panic_text(payload: &(dyn Any + Send)) -> String {
+/// What a panic said.
+pub fn panic_text(payload: &(dyn Any + Send)) -> String {
     payload
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
