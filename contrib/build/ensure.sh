@@ -9,7 +9,7 @@ packages_of() {
         cc) echo "gcc libc6-dev" ;;
         c++) echo "g++" ;;
         musl-gcc) echo "musl-tools" ;;
-        rustc-web) echo "musl-tools rustc-web cargo-web rust-web-src libunwind-19-dev" ;;
+        rustc-web) echo "musl-tools rustc-web cargo-web rust-web-src lld binutils" ;;
         python-venv) echo "python3 python3-venv" ;;
         strace) echo "strace" ;;
         *) echo "ensure.sh: does not know '$1'" >&2; exit 2 ;;
@@ -19,7 +19,7 @@ packages_of() {
 is_there() {
     case $1 in
         rustc-web) [ -x /usr/bin/cargo ] && [ -e /usr/lib/x86_64-linux-musl/rcrt1.o ] && [ -d /usr/lib/rustlib/src ] \
-            && ls /usr/lib/llvm-*/lib/libunwind.a >/dev/null 2>&1 ;;
+            && command -v ld.lld >/dev/null 2>&1 && command -v objcopy >/dev/null 2>&1 ;;
         python-venv) python3 -c 'import venv, ensurepip' 2>/dev/null ;;
         *) command -v "$1" >/dev/null 2>&1 ;;
     esac

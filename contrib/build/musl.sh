@@ -1,8 +1,7 @@
 #!/bin/sh
 # Builds the static x86_64 musl binary and leaves it at dist/felhom-agent.
 # With rustup's musl target this is plain cargo. A Debian machine that has none builds std from Debian's own rust-web-src with
-# the matching Debian compiler (compiler and library source must be of one version), and links Debian's musl and LLVM's
-# libunwind: gcc's own unwinder does not work with musl.
+# the matching Debian compiler (compiler and library source must be of one version), and links Debian's musl.
 # FELHOM_MUSL=rustup|debian chooses the route; without it rustup's is taken where its target is there.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -16,45 +15,45 @@ if [ -z "$route" ]; then
     if has_rustup_target; then route=rustup; else route=debian; fi
 fi
 
-# Frame pointers make the unwind tables a third smaller. rustup's std comes built for speed and with its backtrace printer, so that
-# this binary is larger than the other.
+# The vectorised arithmetic and the processor's own AES are for servers; here a signature and a passphrase are a rare thing.
+small='--cfg curve25519_dalek_backend="serial" --cfg aes_force_soft'
+
+# rustup's std comes built for speed, with unwinding and its backtrace printer, so that this binary is larger than the other.
 build_with_rustup() {
     sh $here/ensure.sh rust musl-gcc
     has_rustup_target || { echo "the musl target is not there: rustup target add $target" >&2; exit 1; }
-    CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS="-C force-frame-pointers=yes" \
+    CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS="$small" \
         cargo build --release --locked --target $target
     FELHOM_SIZE_LIMIT=${FELHOM_SIZE_LIMIT:-3200000}
     export FELHOM_SIZE_LIMIT
     built=target/$target/release/felhom-agent
 }
 
-# rcrt1.o and the S variants of gcc's start files make a static-pie, which musl-gcc's own specs cannot.
+# rcrt1.o and the S variants of gcc's start files make a static-pie, which musl-gcc's own specs cannot. lld, because it folds functions
+# that came out alike into one and packs relocations (120 kB), which start.c applies.
 write_linker() {
     musl=/usr/lib/x86_64-linux-musl
     cat > "$link/cc" <<L
 #!/bin/sh
-exec gcc -nostartfiles -L$musl $musl/rcrt1.o $musl/crti.o "\$(gcc -print-file-name=crtbeginS.o)" "\$@" -lgcc "\$(gcc -print-file-name=crtendS.o)" $musl/crtn.o
+exec gcc -fuse-ld=lld -Wl,--icf=all,--pack-dyn-relocs=relr,--no-eh-frame-hdr,-e,start_packed $link/start.o -nostartfiles -L$musl $musl/rcrt1.o $musl/crti.o "\$(gcc -print-file-name=crtbeginS.o)" "\$@" -lgcc "\$(gcc -print-file-name=crtendS.o)" $musl/crtn.o
 L
     chmod +x "$link/cc"
+    musl-gcc -Os -fPIC -fno-stack-protector -c $here/start.c -o "$link/start.o"
 }
 
-# Debian's libunwind.a was built against glibc and names one symbol of it, in its own abort messages.
-write_unwinder() {
-    cat > "$link/shim.c" <<C
-#include <stdarg.h>
-#include <stdio.h>
-int __fprintf_chk(FILE *file, int flag, const char *format, ...) {
-    (void)flag;
-    va_list arguments;
-    va_start(arguments, format);
-    int written = vfprintf(file, format, arguments);
-    va_end(arguments);
-    return written;
-}
+# std asks for the stack's frames when it tells of a panic. Nothing unwinds in this binary, so there are none: what stands in for the
+# unwinder says so, and 25 kB of one stay out.
+write_no_unwinder() {
+    cat > "$link/none.c" <<C
+int _Unwind_Backtrace(void *each, void *argument) { (void)each; (void)argument; return 5; }
+unsigned long _Unwind_GetIP(void *frame) { (void)frame; return 0; }
+unsigned long _Unwind_GetIPInfo(void *frame, int *before) { (void)frame; *before = 0; return 0; }
+unsigned long _Unwind_GetCFA(void *frame) { (void)frame; return 0; }
+void *_Unwind_FindEnclosingFunction(void *pc) { return pc; }
 C
-    musl-gcc -Os -fPIC -c "$link/shim.c" -o "$link/shim.o"
-    cp "$(ls /usr/lib/llvm-*/lib/libunwind.a | sort -V | tail -n 1)" "$link/libunwind.a"
-    ar r "$link/libunwind.a" "$link/shim.o" 2>/dev/null
+    musl-gcc -Os -fPIC -c "$link/none.c" -o "$link/none.o"
+    rm -f "$link/libunwind.a"
+    ar rcs "$link/libunwind.a" "$link/none.o"
 }
 
 build_with_debian() {
@@ -62,18 +61,21 @@ build_with_debian() {
     link=$PWD/target/musl-link
     mkdir -p "$link"
     write_linker
-    write_unwinder
-    # A subshell: none of this may reach the rustup route or the caller. What makes it small: std built for size and without its
-    # backtrace printer, smaller unwind tables, and panics that tell their text but not their line (200 kB).
+    write_no_unwinder
+    # A subshell: none of this may reach the rustup route or the caller. What makes it small: std built for size, without its
+    # backtrace printer and without unwinding; panics that tell their text but not their line (200 kB); derived `Debug` that tells
+    # the name alone; and code that occurs often taken out into functions (125 kB together).
     (
         unset RUSTUP_TOOLCHAIN CARGO || :
         export RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc RUSTC_BOOTSTRAP=1 CC_x86_64_unknown_linux_musl=musl-gcc
         export CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER="$link/cc"
-        export CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS="-C link-self-contained=no -L native=$link -Z use-sync-unwind=yes -C force-frame-pointers=yes -Z location-detail=none"
-        /usr/bin/cargo build --release --locked --target $target --target-dir target/musl -Z build-std=std,panic_unwind \
-            -Z build-std-features=panic-unwind,optimize_for_size
+        export CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS="-C link-self-contained=no -L native=$link $small -C force-unwind-tables=no -C llvm-args=-enable-machine-outliner=always -C llvm-args=-machine-outliner-reruns=5 -Z trap-unreachable=no -Z location-detail=none -Z fmt-debug=shallow"
+        /usr/bin/cargo build --release --locked --target $target --target-dir target/musl -Z build-std=std,panic_abort \
+            -Z build-std-features=optimize_for_size
     )
-    built=target/musl/$target/release/felhom-agent
+    built=target/musl/felhom-agent
+    # What C's objects bring for an unwinder that is not there.
+    objcopy --remove-section .eh_frame --remove-section .comment target/musl/$target/release/felhom-agent $built
 }
 
 case $route in
