@@ -6,6 +6,7 @@
 //! The checks, in this order, the first that fails naming the refusal: size; envelope; type; base64 and signatures' form;
 //! keys; signatures; payload; version and kind; host; roles; clock, times, floor and the age of the keyring.
 
+use crate::model::digest::sha256;
 use crate::model::op::{ClockTrust, Operation, Rejected, Role};
 use crate::model::time::Timestamp;
 
@@ -129,15 +130,6 @@ pub fn verify(envelope: &[u8], trust: &Trust, situation: &Situation<'_>) -> Resu
     check::times(&op, trust, situation).map_err(named)?;
     let waived_by_two = trust.policy.waives(op.action.kind(), &signers);
     Ok(VerifiedOp { op, payload_sha256, signers, waived_by_two, envelope: envelope.to_vec() })
-}
-
-/// 64 lower hex digits.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    hex(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

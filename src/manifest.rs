@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::desired::{DesiredState, DriftPolicy, RefusedResource};
+use crate::model::digest::sha256;
 use crate::model::guest::Vmid;
 use crate::model::time::Timestamp;
 use crate::strict_json::Json;
@@ -166,11 +167,6 @@ impl Taken {
             None => Ok(()),
         }
     }
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A resource that was refused, boxed: it is the rare end.

@@ -1,6 +1,7 @@
 //! Values that every layer speaks of. No I/O, no clock, no channel, no lock.
 
 pub mod desired;
+pub mod digest;
 pub mod drift;
 pub mod guest;
 pub mod hold;

@@ -7,7 +7,8 @@ use base64ct::{Base64, Encoding as _};
 use ed25519_dalek::VerifyingKey;
 
 use super::pattern::{self, Pattern};
-use super::{MAX_NUMBER, MAX_SIGNATURES, hex};
+use super::{MAX_NUMBER, MAX_SIGNATURES};
+use crate::model::digest::hex;
 use crate::model::op::Role;
 use crate::model::time::Timestamp;
 use crate::strict_json::object::{At, Fault, Object};

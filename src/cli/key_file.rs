@@ -17,12 +17,12 @@ use pkcs8::pkcs5::EncryptionScheme;
 use pkcs8::pkcs5::pbes2::{self, Kdf, ScryptParams};
 use pkcs8::spki::AlgorithmIdentifierRef;
 use pkcs8::{EncryptedPrivateKeyInfo, LineEnding, ObjectIdentifier, PrivateKeyInfo, SecretDocument};
-use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
 use super::exit::Exit;
 use super::{Failure, private_file};
+use crate::authz;
 use crate::secret::Secret;
 
 /// id-Ed25519 of RFC 8410.
@@ -62,7 +62,7 @@ impl PrivateKey {
 
     /// 32 lower hex digits: the first 16 bytes of SHA-256 of the public key.
     pub(super) fn keyid(&self) -> String {
-        keyid(&self.public())
+        authz::keyring::keyid(&self.public())
     }
 
     pub(super) fn sign(&self, message: &[u8]) -> [u8; 64] {
@@ -178,15 +178,6 @@ fn bearable(scheme: &EncryptionScheme<'_>) -> Result<(), String> {
         _ => return Err(format!("its key derivation is not known here; {EXPECTED}")),
     }
     Ok(())
-}
-
-/// 32 lower hex digits: the first 16 bytes of SHA-256 of the public key.
-pub(super) fn keyid(public: &[u8; 32]) -> String {
-    hex(digest(&SHA256, public).as_ref().iter().take(16))
-}
-
-pub(super) fn hex<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> String {
-    bytes.into_iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub(super) fn base64(bytes: &[u8]) -> String {

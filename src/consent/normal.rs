@@ -6,6 +6,7 @@
 
 use std::fmt::Write;
 
+use crate::model::digest::sha256;
 use crate::model::guest::GuestKind;
 use crate::model::image::GuestImage;
 use crate::model::observed::{HaState, PendingChange};
@@ -24,14 +25,14 @@ const MARKER: &str = "felhom-incarnation:";
 
 /// The incarnation of the guest: the first 16 bytes of SHA-256 over [`ident_text`], in hex.
 pub fn ident(image: &GuestImage) -> String {
-    let mut hex = sha256(&ident_text(image));
+    let mut hex = sha256(ident_text(image).as_bytes());
     hex.truncate(32);
     hex
 }
 
 /// SHA-256 over [`state_text`], in hex.
 pub fn state_sha256(image: &GuestImage) -> String {
-    sha256(&state_text(image))
+    sha256(state_text(image).as_bytes())
 }
 
 /// What stays the same as long as it is the same guest, and no longer. A VM: the UUID of its BIOS, the generation id and the
@@ -119,11 +120,6 @@ pub(super) fn part<'a>(value: Option<&'a str>, name: &str) -> Option<&'a str> {
 
 fn marker(description: &str) -> Option<&str> {
     description.lines().find_map(|line| line.trim().strip_prefix(MARKER)).map(str::trim)
-}
-
-fn sha256(text: &str) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ impl Control {
     pub(super) fn settled(&mut self, guest: GuestId, end: Resolution<Settling>) {
         self.settling.remove(&guest);
         if let Some(courier) = &self.wires.courier {
-            // One of them may have been an operation's.
+            // One of them may have been an operation's. Full: word of it is on its way already.
             courier.ended.try_send(()).ok();
         }
         match end {
@@ -56,10 +56,6 @@ impl Control {
                     Some(message) => self.book.doubt(guest.vmid, message),
                     None if ended.is_empty() => return,
                     None => self.book.certain(guest.vmid),
-                }
-                if let Some(courier) = &self.wires.courier {
-                    // It may have been the end of an operation. Full: word of it is on its way already.
-                    courier.ended.try_send(()).ok();
                 }
                 self.look();
             }

@@ -199,7 +199,7 @@ fn a15_a_signature_has_64_bytes_in_base64() {
     for wrong in [&whole[..63], &long, &[]] {
         assert_eq!(refused(with(&Base64::encode_string(wrong))), RejectCode::BadSigLen, "{}", wrong.len());
     }
-    assert_eq!(refused(with(&super::super::hex(&whole))), RejectCode::BadSigLen);
-    assert_eq!(refused(with(&super::super::hex(&whole)[..127])), RejectCode::BadBase64);
+    assert_eq!(refused(with(&crate::model::digest::hex(&whole))), RejectCode::BadSigLen);
+    assert_eq!(refused(with(&crate::model::digest::hex(&whole)[..127])), RejectCode::BadBase64);
     assert!(signing_key(Role::Custodian).verifying_key().to_bytes() != [0; 32]);
 }

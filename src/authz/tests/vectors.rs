@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use super::super::testing::{
     HOST_ID, NODE, NOW, keyring_document, operation, seal, sign, signing_key, trust,
 };
-use super::super::{Keyring, Policy, Situation, Trust, hex, verify, write};
+use super::super::{Keyring, Policy, Situation, Trust, verify, write};
 use super::payload::one_of_each;
 use super::{envelope, good, payload, payload_with, swap};
+use crate::model::digest::hex;
 use crate::model::op::{ClockTrust, Operation, Role};
 use crate::model::time::Timestamp;
 

@@ -1,12 +1,13 @@
 //! What all new operations have in common: an id, a nonce, a time, and that they can be read again.
 
 use crate::authz::write;
+use crate::model::digest::hex;
 use crate::model::op::{Action, BackupEvidence, OpId, Operation, Role, Subject};
 use crate::model::time::Timestamp;
 
 use super::super::Failure;
 use super::super::exit::Exit;
-use super::super::key_file::{hex, random};
+use super::super::key_file::random;
 
 /// How long an operation may be valid, in seconds; the least gives time to carry it to the signer and back.
 pub(in crate::cli) const EXPIRES: std::ops::RangeInclusive<u64> = 60..=86_400;

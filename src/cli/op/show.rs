@@ -128,7 +128,7 @@ fn as_json(document: &Document, op: &Operation, verdict: Option<&Result<Verified
     let keyids: Vec<&str> = document.signatures.iter().map(|signature| signature.keyid.as_str()).collect();
     let mut shown = json!({
         "operation": payload,
-        "payload_sha256": authz::sha256(&document.payload),
+        "payload_sha256": crate::model::digest::sha256(&document.payload),
         "lost": words::lost(&op.action),
         "keyids": keyids,
     });
