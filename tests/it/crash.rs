@@ -12,10 +12,10 @@ use crate::strace::{self, Attached, Done, Trap, WATCHED};
 
 /// The first call that matches, from a place in the trace on.
 fn first<'a>(trace: &'a [Done], from: usize, what: &str, matches: impl Fn(&Done) -> bool) -> &'a Done {
-    trace
-        .iter()
-        .find(|done| done.entered >= from && matches(done))
-        .unwrap_or_else(|| panic!("no {what} in the trace after line {from}"))
+    trace.iter().find(|done| done.entered >= from && matches(done)).unwrap_or_else(|| {
+        let rest: Vec<_> = trace.iter().filter(|done| done.entered >= from).collect();
+        panic!("no {what} in the trace after line {from}:\n{rest:#?}")
+    })
 }
 
 fn writes(done: &Done, kind: &str) -> bool {
@@ -29,7 +29,12 @@ fn the_order_holds(play: Play, request: &str, poll: &str) {
     let out = scene.stage.path("trace");
     let traced = scene.stage.traced(&strace::options(&out, WATCHED, &[]), &["daemon"]);
     let daemon = scene.stage.start(traced);
-    daemon.until("it is over", || scene.is_over());
+    // The guest may run before the agent has looked at the task even once.
+    let looked = || {
+        let calls = scene.stage.node.calls();
+        calls.iter().any(|call| call.line().starts_with("GET /nodes/pve/tasks/UPID"))
+    };
+    daemon.until("it is over, and was looked at", || scene.is_over() && looked());
     daemon.stop();
     assert!(!scene.stage.mutations().is_empty(), "{}", scene.story());
     let trace = strace::read(&out);
