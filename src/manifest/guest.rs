@@ -1,10 +1,10 @@
 //! A guest's spec: what is named is managed, `"absent"` brings a field back to its default, and a field that the
 //! format knows but this version does not manage is refused, never ignored.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::value;
-use crate::model::desired::{DesiredGuest, DriftPolicy, Ensure, Field, Value, WantedRun};
+use crate::model::desired::{DesiredGuest, Ensure, Field, Value, WantedRun};
 use crate::model::guest::{GuestId, GuestKind, Vmid};
 use crate::normalize;
 use crate::strict_json::Json;
@@ -51,15 +51,11 @@ pub(super) fn spec(spec: &Json, resource_id: &str, kind: GuestKind) -> Result<De
     }
     spec.nothing_else()?;
     Ok(DesiredGuest {
-        resource_id: resource_id.to_owned(),
-        guest,
         ensure: ensure.unwrap_or_default(),
         run_state,
         fields,
-        drift: DriftPolicy::Correct,
-        ignore: BTreeSet::new(),
-        suspend: false,
         data_bearing: data_bearing.unwrap_or(true),
+        ..DesiredGuest::new(resource_id, guest)
     })
 }
 

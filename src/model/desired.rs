@@ -5,6 +5,18 @@ use std::fmt;
 
 use super::guest::GuestId;
 
+pub mod net;
+pub mod policy;
+pub mod proof;
+pub mod provision;
+pub mod volume;
+
+pub use net::{Net, Nets};
+pub use policy::Policy;
+pub use proof::Proof;
+pub use provision::Provision;
+pub use volume::{Volume, Volumes};
+
 /// A field of a guest that this agent can manage, named as the manifest names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Field {
@@ -96,6 +108,14 @@ pub enum DriftPolicy {
     Report,
 }
 
+/// Something that is managed, in the affirmative or in the negative.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted<T> {
+    /// It should not be there.
+    Absent,
+    Like(T),
+}
+
 /// One guest resource of the desired state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DesiredGuest {
@@ -111,6 +131,33 @@ pub struct DesiredGuest {
     pub suspend: bool,
     /// Holds bytes that exist nowhere else; unless the manifest says `false`, it does.
     pub data_bearing: bool,
+    pub nets: Nets,
+    pub volumes: Volumes,
+    pub provision: Option<Provision>,
+    pub policy: Policy,
+    pub proof: Proof,
+}
+
+impl DesiredGuest {
+    /// Of which nothing is wanted yet.
+    pub fn new(resource_id: &str, guest: GuestId) -> Self {
+        Self {
+            resource_id: resource_id.to_owned(),
+            guest,
+            ensure: Ensure::Present,
+            run_state: None,
+            fields: BTreeMap::new(),
+            drift: DriftPolicy::Correct,
+            ignore: BTreeSet::new(),
+            suspend: false,
+            data_bearing: true,
+            nets: Nets::new(),
+            volumes: Volumes::new(),
+            provision: None,
+            policy: Policy::default(),
+            proof: Proof::default(),
+        }
+    }
 }
 
 /// A resource that was refused, and only that one: the rest of the document proceeds.

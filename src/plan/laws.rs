@@ -20,15 +20,9 @@ fn desired(guest: GuestId) -> impl Strategy<Value = DesiredGuest> {
     let one = field.prop_flat_map(move |field| (Just(field), round_trips::wanted(field)));
     let run = prop::sample::select(vec![None, Some(WantedRun::Running), Some(WantedRun::Stopped)]);
     (prop::collection::vec(one, 0..8), run).prop_map(move |(fields, run_state)| DesiredGuest {
-        resource_id: guest.to_string(),
-        guest,
-        ensure: crate::model::desired::Ensure::Present,
         run_state,
         fields: fields.into_iter().collect::<BTreeMap<Field, Value>>(),
-        drift: DriftPolicy::Correct,
-        ignore: BTreeSet::new(),
-        suspend: false,
-        data_bearing: true,
+        ..DesiredGuest::new(&guest.to_string(), guest)
     })
 }
 

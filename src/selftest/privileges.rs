@@ -154,10 +154,10 @@ pub(super) fn remedy(path: &str, needs: &[Need], token_id: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeMap;
 
     use super::{Need, Weight, excessive, missing, of_desired, of_operations, of_reports, of_task, remedy};
-    use crate::model::desired::{DesiredGuest, DriftPolicy, Field, Value, WantedRun};
+    use crate::model::desired::{DesiredGuest, Field, Value, WantedRun};
     use crate::model::guest::{GuestId, GuestKind, Vmid};
     use crate::pve::Permissions;
 
@@ -169,15 +169,9 @@ mod tests {
 
     fn guest(kind: GuestKind, vmid: u64, fields: &[Field]) -> DesiredGuest {
         DesiredGuest {
-            resource_id: "web".to_owned(),
-            guest: GuestId::new(kind, Vmid::new(vmid).unwrap()),
-            ensure: crate::model::desired::Ensure::Present,
             run_state: Some(WantedRun::Running),
             fields: fields.iter().map(|field| (*field, Value::Absent)).collect::<BTreeMap<_, _>>(),
-            drift: DriftPolicy::Correct,
-            ignore: BTreeSet::new(),
-            suspend: false,
-            data_bearing: true,
+            ..DesiredGuest::new("web", GuestId::new(kind, Vmid::new(vmid).unwrap()))
         }
     }
 

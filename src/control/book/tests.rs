@@ -1,6 +1,5 @@
 //! What the book remembers, look by look and job by job.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +9,7 @@ use proptest::proptest;
 use super::{Book, Moment, Verdict, failed, later};
 use crate::control::converge::{Converged, End};
 use crate::lanes::Resolution;
-use crate::model::desired::{DesiredGuest, DriftPolicy, WantedRun};
+use crate::model::desired::{DesiredGuest, WantedRun};
 use crate::model::guest::{GuestId, GuestKind, RunState, Vmid};
 use crate::model::hold::{Halt, Hold, HoldReason};
 use crate::model::observed::{GuestConfig, GuestObservation, ListedGuest, Presence, Reading};
@@ -22,15 +21,8 @@ use crate::status::resource::Progress;
 /// A stopped container that should run: there is always a step to take.
 fn guest() -> Arc<DesiredGuest> {
     Arc::new(DesiredGuest {
-        resource_id: "web".to_owned(),
-        guest: GuestId::new(GuestKind::Lxc, Vmid::new(101).unwrap()),
-        ensure: crate::model::desired::Ensure::Present,
         run_state: Some(WantedRun::Running),
-        fields: BTreeMap::new(),
-        drift: DriftPolicy::Correct,
-        ignore: BTreeSet::new(),
-        suspend: false,
-        data_bearing: true,
+        ..DesiredGuest::new("web", GuestId::new(GuestKind::Lxc, Vmid::new(101).unwrap()))
     })
 }
 
