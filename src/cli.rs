@@ -2,6 +2,7 @@
 
 mod config;
 mod daemon;
+mod document;
 mod exit;
 mod help;
 mod indent;

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::config;
@@ -46,8 +45,8 @@ impl Reply {
         (200..300).contains(&self.status)
     }
 
-    /// The body as JSON of this shape.
-    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+    /// The body as JSON.
+    pub(super) fn json(&self) -> Result<Value, Failure> {
         serde_json::from_slice(&self.body).map_err(|error| {
             let what = format!(
                 "the daemon's answer cannot be read ({error}); is it of another version than this program?"
@@ -67,7 +66,7 @@ impl Reply {
     }
 
     /// The body of good news as JSON; of other news the failure that it is.
-    pub(super) fn good<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+    pub(super) fn good(&self) -> Result<Value, Failure> {
         if self.is_good() {
             return self.json();
         }
@@ -278,7 +277,7 @@ mod tests {
     fn a_refusal_is_told_with_its_code_and_the_exit_code_that_fits() {
         for (status, exit) in [(403, Exit::Permission), (503, Exit::TryAgain), (404, Exit::Failed)] {
             let body = br#"{"error":{"code":"forbidden","message":"only root may"}}"#.to_vec();
-            let failure = Reply { status, body }.good::<()>().unwrap_err();
+            let failure = Reply { status, body }.good().unwrap_err();
             assert_eq!(failure.exit, exit);
             assert!(failure.message.contains("forbidden): only root may"), "{}", failure.message);
         }

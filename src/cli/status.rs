@@ -6,11 +6,7 @@ use std::io::{IsTerminal, stdout};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use crate::clock;
-use crate::local_api::facts::Local;
-use crate::status::AgentStatus;
 
 use self::screen::Paint;
 use super::exit::Exit;
@@ -74,12 +70,6 @@ impl StatusArguments {
     }
 }
 
-/// What `/v1/status` answers.
-#[derive(Debug, Deserialize)]
-struct Told {
-    local: Local,
-}
-
 pub(super) fn run(
     global: &Global,
     arguments: &StatusArguments,
@@ -107,8 +97,8 @@ pub(super) fn run(
 
 fn shown(socket: &Socket, json: bool, paint: Paint) -> Result<String, Failure> {
     let reply = socket.get("/v1/status")?;
-    let (status, Told { local }): (AgentStatus, Told) = (reply.good()?, reply.good()?);
-    Ok(if json { laid_out(&reply) } else { screen::render(&status, &local, clock::now(), paint) })
+    let status = reply.good()?;
+    Ok(if json { laid_out(&reply) } else { screen::render(&status, clock::now(), paint) })
 }
 
 /// As the daemon wrote it, with whatever a newer one says beyond what this program knows.

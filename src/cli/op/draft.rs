@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use crate::authz::{MAX_NUMBER, Policy, SKEW_S, keyring, write};
 use crate::clock;
 use crate::config::{self, Config, Needs};
@@ -349,7 +347,7 @@ fn floor(global: &Global, config: &Config) -> Option<Timestamp> {
 
 fn told(global: &Global) -> Option<Timestamp> {
     let reply = Socket::of(global, None).ok()?.get("/v1/status").ok()?;
-    let status: Value = reply.good().ok()?;
+    let status = reply.good().ok()?;
     Timestamp::parse(status.pointer("/local/ops/floor")?.as_str()?).ok()
 }
 

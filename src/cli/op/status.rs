@@ -78,7 +78,7 @@ pub(super) fn run(
         let what = format!("no operation {} was accepted here, or its record was let go", arguments.op_id);
         return Err(Failure::text(Exit::Failed, what));
     }
-    let record: Value = reply.good()?;
+    let record = reply.good()?;
     if arguments.json {
         output.json(&record);
     } else {

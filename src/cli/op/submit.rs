@@ -72,13 +72,13 @@ pub(super) fn run(
     let (code, message) = reply.error();
     if !reply.is_good() && !code.is_empty() && reply.status != 403 {
         if arguments.json {
-            output.json(&reply.json::<Value>()?);
+            output.json(&reply.json()?);
         }
         // What a code in capitals names is the operation's fault or the moment's; the daemon has answered either way.
         let exit = if reply.status >= 500 { Exit::TryAgain } else { Exit::Failed };
         return Err(Failure::text(exit, format!("not accepted: {code}: {message}")));
     }
-    let record: Value = reply.good()?;
+    let record = reply.good()?;
     if arguments.json {
         output.json(&record);
         return Ok(Exit::InOrder);

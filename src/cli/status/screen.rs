@@ -1,13 +1,10 @@
 //! The status as one screen for a person. Pure: what is shown comes in, a text goes out.
 
-use std::fmt::Write;
+use serde_json::Value;
 
-use crate::local_api::facts::{Local, OpFacts, Standing};
+use super::super::document::{joined, list, number, shown, text, time, word};
 use crate::model::time::Timestamp;
 use crate::plan::safe;
-use crate::status::{
-    AgentStatus, Condition, ConditionReason, ConditionStatus, ConditionType, ResourceState, ResourceStatus,
-};
 
 /// Whether a terminal shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,34 +42,38 @@ struct Screen {
     now: Timestamp,
 }
 
-pub(super) fn render(status: &AgentStatus, local: &Local, now: Timestamp, paint: Paint) -> String {
+/// The screen for the document of `/v1/status`.
+pub(super) fn render(status: &Value, now: Timestamp, paint: Paint) -> String {
     let mut screen = Screen { text: String::new(), paint, now };
-    screen.agent(status, local);
+    screen.agent(status);
     screen.line("");
     screen.line("conditions");
-    for condition in &status.conditions {
+    for condition in list(status, "/conditions") {
         screen.condition(condition);
     }
-    if !status.resources.is_empty() {
+    let resources = status.get("resources").and_then(Value::as_object);
+    if let Some(resources) = resources.filter(|resources| !resources.is_empty()) {
         screen.line("");
         screen.line("resources");
-        let width = status.resources.keys().map(|id| safe(id).chars().count()).max().unwrap_or_default();
-        for (id, resource) in &status.resources {
-            screen.resource(id, resource, width.min(40));
+        let width = resources.keys().map(|id| safe(id).chars().count()).max().unwrap_or_default();
+        for (id, resource) in resources {
+            screen.resource(&safe(id), resource, width.min(40));
         }
     }
-    if !local.ops.open.is_empty() {
+    let ops = list(status, "/local/ops/open");
+    if !ops.is_empty() {
         screen.line("");
         screen.line("signed operations");
-        for op in &local.ops.open {
+        for op in ops {
             screen.op(op);
         }
     }
-    for doubt in &local.doubts {
+    for doubt in list(status, "/local/doubts") {
         screen.line("");
         let what = screen.paint.paint(Mood::Bad, "uncertain");
-        screen.line(&format!("{what}: {} since {}: {}", doubt.guest, doubt.at, safe(&doubt.what)));
-        screen.line(&format!("  {}", safe(&doubt.message)));
+        let (guest, at) = (text(doubt, "/guest"), text(doubt, "/at"));
+        screen.line(&format!("{what}: {guest} since {at}: {}", text(doubt, "/what")));
+        screen.line(&format!("  {}", text(doubt, "/message")));
     }
     screen.text
 }
@@ -88,52 +89,80 @@ impl Screen {
         self.line(&format!("  {name:<9} {value}"));
     }
 
-    fn ago(&self, at: Timestamp) -> String {
-        span(self.now.seconds_since(at))
+    /// How long ago the time there is, if one is there.
+    fn ago(&self, document: &Value, path: &str) -> Option<String> {
+        Some(span(self.now.seconds_since(time(document, path)?)))
     }
 
-    fn agent(&mut self, status: &AgentStatus, local: &Local) {
-        let up = self.ago(local.started_at);
+    /// The same for a time that is always there.
+    fn since(&self, document: &Value, path: &str) -> String {
+        self.ago(document, path).unwrap_or_else(|| "?".to_owned())
+    }
+
+    fn agent(&mut self, status: &Value) {
         self.line(&format!(
-            "felhom-agent {} on {}, process {}, up {up}",
-            safe(&status.agent_version),
-            safe(&status.host_id),
-            local.pid
+            "felhom-agent {} on {}, process {}, up {}",
+            text(status, "/agent_version"),
+            text(status, "/host_id"),
+            shown(status, "/local/pid"),
+            self.since(status, "/local/started_at"),
         ));
-        match &local.halt {
+        match status.pointer("/local/halt") {
             None => self.fact("changes", Mood::Good, "allowed"),
             Some(halt) => {
-                self.fact("changes", Mood::Bad, &format!("stopped: {}", safe(&halt.message)));
-                self.line(&format!("            to go on: {}", safe(&halt.remedy)));
+                self.fact("changes", Mood::Bad, &format!("stopped: {}", text(halt, "/message")));
+                self.line(&format!("            to go on: {}", text(halt, "/remedy")));
             }
         }
-        let looked = local.looked_at.map(|at| format!(", looked at {} ago", self.ago(at)));
-        let node = format!("{}{}", said(&local.proxmox), looked.unwrap_or_default());
-        self.fact("node", mood_of(&local.proxmox, "reachable"), &node);
+        let looked = self.ago(status, "/local/looked_at").map(|ago| format!(", looked at {ago} ago"));
+        self.standing("node", status, "/local/proxmox", "reachable", &looked.unwrap_or_default());
         self.desired(status);
-        self.fact("journal", mood_of(&local.journal, "sound"), &said(&local.journal));
-        self.fact("clock", mood_of(&local.clock, "trusted"), &said(&local.clock));
-        self.reports(status, local);
-        let busy: Vec<String> = local.busy.iter().map(ToString::to_string).collect();
-        let work = if busy.is_empty() { "nothing in hand".to_owned() } else { busy.join(", ") };
-        self.fact("work", Mood::Good, &work);
+        self.standing("journal", status, "/local/journal", "sound", "");
+        self.standing("clock", status, "/local/clock", "trusted", "");
+        self.reports(status);
+        let busy = joined(status, "/local/busy");
+        self.fact("work", Mood::Good, if busy.is_empty() { "nothing in hand" } else { &busy });
     }
 
-    fn reports(&mut self, status: &AgentStatus, local: &Local) {
-        let is_alone = |condition: &Condition| condition.reason == ConditionReason::NotConfigured;
-        if status.conditions.iter().any(is_alone) {
+    /// Something that is in order or is not: `unreachable: why`, with spaces for programs' underscores.
+    fn standing(&mut self, name: &str, status: &Value, path: &str, good: &str, more: &str) {
+        let standing = status.pointer(path).unwrap_or(&Value::Null);
+        let state = word(standing, "/state");
+        let mood = match state {
+            _ if state == good => Mood::Good,
+            "not_yet_tried" | "not_configured" => Mood::Waiting,
+            _ => Mood::Bad,
+        };
+        let mut said = safe(state).replace('_', " ");
+        if let Some(message) = standing.get("message") {
+            said.push_str(": ");
+            said.push_str(&text(message, ""));
+        }
+        said.push_str(more);
+        self.fact(name, mood, &said);
+    }
+
+    fn reports(&mut self, status: &Value) {
+        let is_alone = |condition: &Value| word(condition, "/reason") == "NotConfigured";
+        if list(status, "/conditions").iter().any(is_alone) {
             return self.fact("reports", Mood::Good, "no hub is configured");
         }
-        let reports = &local.reports;
-        let last = reports.last_arrived_at.map(|at| format!(", the last {} ago", self.ago(at)));
-        let mood = if reports.failed > 0 { Mood::Waiting } else { Mood::Good };
-        let told =
-            format!("{} arrived, {} failed{}", reports.arrived, reports.failed, last.unwrap_or_default());
-        self.fact("reports", mood, &told);
+        let last =
+            self.ago(status, "/local/reports/last_arrived_at").map(|ago| format!(", the last {ago} ago"));
+        let (arrived, failed) =
+            (shown(status, "/local/reports/arrived"), shown(status, "/local/reports/failed"));
+        let mood = if failed == "0" { Mood::Good } else { Mood::Waiting };
+        self.fact(
+            "reports",
+            mood,
+            &format!("{arrived} arrived, {failed} failed{}", last.unwrap_or_default()),
+        );
     }
 
-    fn desired(&mut self, status: &AgentStatus) {
-        match (status.manifest_generation, status.observed_generation) {
+    fn desired(&mut self, status: &Value) {
+        let (generation, observed) =
+            (number(status, "/manifest_generation"), number(status, "/observed_generation"));
+        match (generation, observed) {
             (None, _) => self.fact("desired", Mood::Waiting, "no desired state"),
             (Some(generation), Some(observed)) if observed == generation => {
                 self.fact("desired", Mood::Good, &format!("generation {generation}"));
@@ -146,53 +175,48 @@ impl Screen {
         }
     }
 
-    fn condition(&mut self, condition: &Condition) {
-        let Condition { kind, status, reason, message, since } = condition;
-        let good = if *kind == ConditionType::Ready { ConditionStatus::True } else { ConditionStatus::False };
+    fn condition(&mut self, condition: &Value) {
+        let (kind, status) = (word(condition, "/type"), word(condition, "/status"));
+        let good = if kind == "Ready" { "true" } else { "false" };
         let mood = match status {
-            ConditionStatus::Unknown => Mood::Waiting,
-            _ if *status == good => Mood::Good,
-            _ if *kind == ConditionType::Reconciling => Mood::Waiting,
-            ConditionStatus::True | ConditionStatus::False => Mood::Bad,
+            "unknown" => Mood::Waiting,
+            _ if status == good => Mood::Good,
+            _ if kind == "Reconciling" => Mood::Waiting,
+            _ => Mood::Bad,
         };
-        let word = match status {
-            ConditionStatus::True => "true   ",
-            ConditionStatus::False => "false  ",
-            ConditionStatus::Unknown => "unknown",
-        };
-        let (word, kind, reason) = (self.paint.paint(mood, word), format!("{kind:?}"), format!("{reason:?}"));
-        let since = self.ago(*since);
-        self.line(&format!("  {kind:<15} {word} {since:>6}  {reason} {}", safe(message)));
+        let word = self.paint.paint(mood, &format!("{:<7}", safe(status)));
+        let since = self.since(condition, "/since");
+        let (kind, reason) = (safe(kind), text(condition, "/reason"));
+        self.line(&format!("  {kind:<15} {word} {since:>6}  {reason} {}", text(condition, "/message")));
     }
 
-    fn resource(&mut self, id: &str, resource: &ResourceStatus, width: usize) {
-        let (mood, word) = match resource.state {
-            ResourceState::Ready => (Mood::Good, "ready"),
-            ResourceState::Pending => (Mood::Waiting, "pending"),
-            ResourceState::Reconciling => (Mood::Waiting, "reconciling"),
-            ResourceState::Held => (Mood::Waiting, "held"),
-            ResourceState::Failed => (Mood::Bad, "failed"),
-            ResourceState::UnknownResource => (Mood::Bad, "unknown kind"),
-            ResourceState::InvalidSpec => (Mood::Bad, "invalid"),
+    fn resource(&mut self, id: &str, resource: &Value, width: usize) {
+        let (mood, word) = match word(resource, "/state") {
+            "ready" => (Mood::Good, "ready"),
+            state @ ("pending" | "reconciling" | "held") => (Mood::Waiting, state),
+            "unknown_resource" => (Mood::Bad, "unknown kind"),
+            "invalid_spec" => (Mood::Bad, "invalid"),
+            other => (Mood::Bad, other),
         };
-        let word = self.paint.paint(mood, &format!("{word:<12}"));
-        let guest = resource.details.vmid.map(|vmid| vmid.to_string()).unwrap_or_default();
-        let since = self.ago(resource.since);
-        let run = resource.details.run_state.map(|run| run.to_string()).unwrap_or_default();
-        self.line(&format!("  {:<width$}  {guest:>9}  {word} {since:>6}  {run}", safe(id)));
-        if let Some(hold) = &resource.hold {
-            self.below(&format!("{}: {}", hold.reason, safe(&hold.detail)));
-            self.below(&format!("to go on: {}", safe(&hold.remedy)));
+        let word = self.paint.paint(mood, &format!("{:<12}", safe(word)));
+        let (guest, run) = (shown(resource, "/details/vmid"), text(resource, "/details/run_state"));
+        let since = self.since(resource, "/since");
+        self.line(&format!("  {id:<width$}  {guest:>9}  {word} {since:>6}  {run}"));
+        if let Some(hold) = resource.get("hold") {
+            self.below(&format!("{}: {}", text(hold, "/reason"), text(hold, "/detail")));
+            self.below(&format!("to go on: {}", text(hold, "/remedy")));
         }
-        if let Some(error) = &resource.error {
-            let retry = resource.retry_after.map(|at| format!("; tried again at {at}"));
-            self.below(&format!("{}: {}{}", error.code, safe(&error.message), retry.unwrap_or_default()));
+        if let Some(error) = resource.get("error") {
+            let retry = text(resource, "/retry_after");
+            let retry = if retry.is_empty() { retry } else { format!("; tried again at {retry}") };
+            self.below(&format!("{}: {}{retry}", text(error, "/code"), text(error, "/message")));
         }
-        if !resource.details.pending_reboot.is_empty() {
-            self.below(&format!("at its next start: {}", safe(&resource.details.pending_reboot.join(", "))));
+        let pending = joined(resource, "/details/pending_reboot");
+        if !pending.is_empty() {
+            self.below(&format!("at its next start: {pending}"));
         }
-        for warning in &resource.details.warnings {
-            self.below(&safe(warning));
+        for warning in list(resource, "/details/warnings") {
+            self.below(&text(warning, ""));
         }
     }
 
@@ -200,35 +224,21 @@ impl Screen {
         self.line(&format!("      {text}"));
     }
 
-    fn op(&mut self, op: &OpFacts) {
-        let guest = op.guest.map(|guest| format!(" of {guest}")).unwrap_or_default();
-        let task = op.upid.as_ref().map(|upid| format!(", task {}", safe(upid))).unwrap_or_default();
-        let since = self.ago(op.accepted_at);
+    fn op(&mut self, op: &Value) {
+        let part = |before: &str, path: &str| {
+            let part = text(op, path);
+            if part.is_empty() { part } else { format!("{before}{part}") }
+        };
+        let since = self.since(op, "/accepted_at");
         self.line(&format!(
-            "  {}  {}{guest}  {}, accepted {since} ago{task}",
-            op.op_id,
-            op.kind,
-            safe(&op.state)
+            "  {}  {}{}  {}, accepted {since} ago{}",
+            text(op, "/op_id"),
+            text(op, "/kind"),
+            part(" of ", "/guest"),
+            text(op, "/state"),
+            part(", task ", "/upid"),
         ));
     }
-}
-
-fn mood_of(standing: &Standing, good: &str) -> Mood {
-    match standing.state.as_str() {
-        state if state == good => Mood::Good,
-        "not_yet_tried" | "not_configured" => Mood::Waiting,
-        _ => Mood::Bad,
-    }
-}
-
-/// `unreachable: why`, with spaces for programs' underscores.
-fn said(standing: &Standing) -> String {
-    let mut text = safe(&standing.state).replace('_', " ");
-    if let Some(message) = &standing.message {
-        // Writing to a String cannot fail.
-        write!(text, ": {}", safe(message)).ok();
-    }
-    text
 }
 
 /// `12 s`, `5 min`, `3 h`, `2 d`: as long as it is, no more exactly than it matters.
@@ -244,15 +254,13 @@ fn span(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::{Paint, render, span};
-    use crate::local_api::facts::Local;
     use crate::model::time::Timestamp;
-    use crate::status::AgentStatus;
 
-    fn told() -> (AgentStatus, Local) {
-        let status = json!({
+    fn told() -> Value {
+        let mut status = json!({
             "schema": 1, "host_id": "host-1", "agent_version": "0.1.0", "manifest_generation": 7, "observed_generation": 6,
             "at": "2026-11-21T12:00:00Z", "paused": true,
             "resources": {
@@ -283,7 +291,8 @@ mod tests {
                 "via": "hub", "acknowledged": false
             }]}
         });
-        (serde_json::from_value(status).unwrap(), serde_json::from_value(local).unwrap())
+        status["local"] = local;
+        status
     }
 
     fn now() -> Timestamp {
@@ -292,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_screen_says_all_that_matters_and_nothing_a_terminal_would_obey() {
-        let (status, local) = told();
+        let status = told();
         expect![[r#"
             felhom-agent 0.1.0 on host-1, process 4711, up 10 min
               changes   stopped: the kill switch /x is there
@@ -324,14 +333,14 @@ mod tests {
             uncertain: lxc/105 since 2026-11-21T11:00:00Z: start lxc/105
               look at it
         "#]]
-        .assert_eq(&render(&status, &local, now(), Paint::Plain));
+        .assert_eq(&render(&status, now(), Paint::Plain));
     }
 
     #[test]
     fn colour_adds_nothing_but_colour() {
-        let (status, local) = told();
-        let plain = render(&status, &local, now(), Paint::Plain);
-        let mut coloured = render(&status, &local, now(), Paint::Colour);
+        let status = told();
+        let plain = render(&status, now(), Paint::Plain);
+        let mut coloured = render(&status, now(), Paint::Colour);
         assert_ne!(plain, coloured);
         for code in ["\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m", "\u{1b}[0m"] {
             coloured = coloured.replace(code, "");
