@@ -13,7 +13,6 @@ mod show;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
@@ -22,6 +21,7 @@ use std::time::Duration;
 
 use crate::http::Trust;
 use crate::model::guest::Vmid;
+use crate::model::sorted::{Map, Set};
 use crate::pve;
 use crate::secret::Secret;
 
@@ -55,7 +55,7 @@ impl Needs {
 pub struct Sources {
     /// `None`: [`DEFAULT_PATH`], which may be missing. A path that was named must be there.
     pub file: Option<PathBuf>,
-    pub environment: BTreeMap<String, String>,
+    pub environment: Map<String, String>,
     /// `section.key=value` each.
     pub flags: Vec<String>,
 }
@@ -133,7 +133,7 @@ pub struct OpsSettings {
     pub poll: Duration,
     pub rate_per_hour: u32,
     /// No operation touches these.
-    pub protected: BTreeSet<Vmid>,
+    pub protected: Set<Vmid>,
     /// How old a backup may be to count as evidence.
     pub evidence_max_age: Duration,
     /// For how long an operation waits for its guest's lock.

@@ -2,12 +2,11 @@
 //! Pure. A signature consents to one loss: of one incarnation of one guest, in the state its signer saw. All three are computed
 //! here, once for the draft and again immediately before the call.
 
-use std::collections::BTreeSet;
-
 use crate::model::guest::Vmid;
 use crate::model::image::{GuestImage, SeenBackup};
 use crate::model::observed::PendingChange;
 use crate::model::op::{Operation, RejectCode, Rejected};
+use crate::model::sorted::Set;
 use crate::model::step::Step;
 use crate::model::time::Timestamp;
 use crate::model::volume;
@@ -27,7 +26,7 @@ pub struct Guards {
     /// Only a desired state that says `"data_bearing": false` makes this false.
     pub data_bearing: bool,
     /// Guests that the configuration of this host puts out of reach of every operation.
-    pub protected: BTreeSet<Vmid>,
+    pub protected: Set<Vmid>,
     /// In seconds: how old a backup may be to count as evidence.
     pub evidence_max_age_s: u64,
     /// The backups of this guest that the storages list now; see `observe::backups`.
@@ -80,7 +79,7 @@ fn bound(step: &Step, op: &Operation, image: &GuestImage) -> Result<(), Rejected
 fn freed_by(step: &Step, image: &GuestImage) -> Vec<String> {
     let volids = |is_freed: &dyn Fn(&str) -> bool| {
         let freed = image.volumes.iter().filter(|volume| is_freed(&volume.key));
-        let freed: BTreeSet<String> = freed.map(|volume| volume.volid.clone()).collect();
+        let freed: Set<String> = freed.map(|volume| volume.volid.clone()).collect();
         freed.into_iter().collect()
     };
     match step {

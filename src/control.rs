@@ -21,7 +21,6 @@ mod settle;
 pub mod store;
 mod told;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -38,6 +37,7 @@ use crate::hub::wire::ControlEnvelope;
 use crate::lanes::{Closed, Lanes, Resolution};
 use crate::model::desired::DesiredGuest;
 use crate::model::guest::{GuestId, Vmid};
+use crate::model::sorted::Set;
 use crate::plan;
 use crate::source::Found;
 use crate::status::AgentStatus;
@@ -133,7 +133,7 @@ pub struct Control {
     look: Looking,
     looks: u64,
     /// The guests whose steps of before are being found out.
-    settling: BTreeSet<GuestId>,
+    settling: Set<GuestId>,
     /// The last look, for whoever asks what would be done.
     seen: Option<Seen>,
     reports: Reports,
@@ -172,7 +172,7 @@ impl Control {
             source_fault: None,
             look: Looking::No,
             looks: 0,
-            settling: BTreeSet::new(),
+            settling: Set::new(),
             seen: None,
             reports: memory.reports,
         };
@@ -488,7 +488,7 @@ fn empty_status(host_id: &str) -> AgentStatus {
         manifest_sha256: None,
         at: clock::now(),
         paused: false,
-        resources: std::collections::BTreeMap::new(),
+        resources: crate::model::sorted::Map::new(),
         conditions: Vec::new(),
         history: Vec::new(),
     }

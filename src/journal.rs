@@ -378,7 +378,7 @@ impl Journal {
     }
 
     /// The guests of which nobody can say whether a step happened.
-    pub fn doubts(&self) -> std::collections::BTreeMap<GuestId, Doubt> {
+    pub fn doubts(&self) -> crate::model::sorted::Map<GuestId, Doubt> {
         self.shown().state.doubts().clone()
     }
 

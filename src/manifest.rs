@@ -3,11 +3,10 @@
 //! Pure. Refused whole: not JSON, too large, for another host, expired, another version, no generation, an id or a
 //! vmid given twice, bad defaults. Whether the generation went down only the control loop knows: [`goes_back`].
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::model::desired::{DesiredState, DriftPolicy, RefusedResource};
 use crate::model::digest::sha256;
 use crate::model::guest::Vmid;
+use crate::model::sorted::{Map, Set};
 use crate::model::time::Timestamp;
 use crate::strict_json::Json;
 use crate::strict_json::object::{Fault, Object};
@@ -152,8 +151,8 @@ impl From<Fault> for Box<ManifestError> {
 /// Ids and vmids that were given away, those of refused resources included: which of two was meant, nobody knows.
 #[derive(Default)]
 struct Taken {
-    ids: BTreeSet<String>,
-    vmids: BTreeMap<Vmid, String>,
+    ids: Set<String>,
+    vmids: Map<Vmid, String>,
 }
 
 impl Taken {

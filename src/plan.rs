@@ -2,8 +2,6 @@
 //! Pure, deterministic and minimal: the same input gives the same plan, an empty plan is zero writes, and what was
 //! planned and applied plans to nothing.
 
-use std::collections::BTreeMap;
-
 use serde::{Serialize, Serializer};
 
 use crate::model::desired::{DesiredState, RefusedResource};
@@ -12,6 +10,7 @@ use crate::model::guest::{GuestId, RunState, Vmid};
 use crate::model::hold::Hold;
 use crate::model::observed::{GuestObservation, ListedGuest, ReadFault};
 use crate::model::outcome::Recourse;
+use crate::model::sorted::Map;
 use crate::model::step::Step;
 use crate::normalize::tags::TagCase;
 use crate::status::ResourceState;
@@ -52,7 +51,7 @@ impl Default for Settings {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodeObservation {
     /// Of the guests that the desired state names. Looked for by vmid in both lists, so that a vmid of the other kind shows.
-    pub guests: BTreeMap<Vmid, GuestObservation>,
+    pub guests: Map<Vmid, GuestObservation>,
     /// Every guest of both lists.
     pub listed: Vec<ListedGuest>,
     /// Lists that could not be read.

@@ -2,14 +2,13 @@
 //! Pure: the wire types (`AgentStatus`) and the rules that make them. `since` changes only when the state or its
 //! reason does, so that a reader sees how long something has lasted and not when it was last looked at.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::model::desired::{RefusedResource, RefusedState};
 use crate::model::drift::Drift;
 use crate::model::guest::{RunState, Vmid};
 use crate::model::hold::Hold;
+use crate::model::sorted::Map;
 use crate::model::time::Timestamp;
 
 pub mod condition;
@@ -36,7 +35,7 @@ pub struct AgentStatus {
     pub paused: bool,
     /// By resource id.
     #[serde(default)]
-    pub resources: BTreeMap<String, ResourceStatus>,
+    pub resources: Map<String, ResourceStatus>,
     #[serde(default)]
     pub conditions: Vec<Condition>,
     /// Newest last.

@@ -1,7 +1,6 @@
 //! JSON kept as it was written: a key that occurs twice stays twice, so that the reader can refuse it where it stands.
 //! serde's own maps keep the last of two, and its structs take an array for an object.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -66,10 +65,10 @@ impl Json {
     pub fn twice(&self, path: &str) -> Option<String> {
         match self {
             Self::Object(pairs) => {
-                let mut seen = BTreeSet::new();
-                for (key, value) in pairs {
+                let twice = key_twice(pairs);
+                for (index, (key, value)) in pairs.iter().enumerate() {
                     let path = format!("{path}.{}", key.escape_debug());
-                    if !seen.insert(key) {
+                    if twice == Some(index) {
                         return Some(path);
                     }
                     if let Some(twice) = value.twice(&path) {
@@ -92,6 +91,18 @@ impl Json {
             _ => None,
         }
     }
+}
+
+/// Where the first key stands that stood before. However many keys there are: a document may be hostile.
+fn key_twice(pairs: &[(String, Json)]) -> Option<usize> {
+    let mut keys: Vec<(&str, usize)> =
+        pairs.iter().enumerate().map(|(index, (key, _))| (key.as_str(), index)).collect();
+    keys.sort_unstable();
+    let again = keys.windows(2).filter_map(|two| match two {
+        [(before, _), (key, index)] if before == key => Some(*index),
+        _ => None,
+    });
+    again.min()
 }
 
 /// Why bytes are no document.

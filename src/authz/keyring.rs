@@ -1,8 +1,6 @@
 //! The keys that may sign, with their roles and their time. A keyring that is not right in every part is refused whole:
 //! what was in force stays so.
 
-use std::collections::BTreeSet;
-
 use base64ct::{Base64, Encoding as _};
 use ed25519_dalek::VerifyingKey;
 
@@ -10,6 +8,7 @@ use super::pattern::{self, Pattern};
 use super::{MAX_NUMBER, MAX_SIGNATURES};
 use crate::model::digest::hex;
 use crate::model::op::Role;
+use crate::model::sorted::Set;
 use crate::model::time::Timestamp;
 use crate::strict_json::object::{At, Fault, Object};
 use crate::strict_json::{self, Ending};
@@ -62,7 +61,7 @@ pub struct Key {
     pub keyid: String,
     pub public_key: [u8; 32],
     pub name: String,
-    pub roles: BTreeSet<Role>,
+    pub roles: Set<Role>,
     /// Good from here …
     pub not_before: Timestamp,
     /// … until just before here.
@@ -177,8 +176,8 @@ fn public_key(at: &At<'_>) -> Result<[u8; 32], Fault> {
         .ok_or_else(|| at.refused("base64 of 32 bytes, padded and canonical"))
 }
 
-fn roles(at: &At<'_>) -> Result<BTreeSet<Role>, Fault> {
-    let mut roles = BTreeSet::new();
+fn roles(at: &At<'_>) -> Result<Set<Role>, Fault> {
+    let mut roles = Set::new();
     for item in at.items()? {
         let allowed = "each role once: operator, custodian, recovery, shell, root";
         let role = Role::parse(item.text()?).ok_or_else(|| item.refused(allowed))?;

@@ -1,8 +1,6 @@
 //! The payload: checks 7 and 8. Closed: every field is required but `evidence`, and `guest` and `bind`, which stand exactly
 //! where the kind concerns a guest; nothing else may stand there.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use base64ct::{Base64, Encoding as _};
 
 use super::keyring::{self, Keyring, number, text, time};
@@ -11,6 +9,7 @@ use crate::model::guest::{GuestId, GuestKind, Vmid};
 use crate::model::op::{
     Action, BackupEvidence, OpId, OpKind, Operation, RejectCode, Rejected, Role, Subject,
 };
+use crate::model::sorted::{Map, Set};
 use crate::model::time::Timestamp;
 use crate::strict_json::object::{At, Fault, Object, Rule};
 use crate::strict_json::{self, Ending, Json, NoDocument};
@@ -218,8 +217,8 @@ fn window(members: &mut Object<'_>) -> Result<(Timestamp, Timestamp, Timestamp),
 }
 
 /// Texts, each once; at most 64.
-fn set(at: &At<'_>, pattern: pattern::Pattern) -> Result<BTreeSet<String>, Fault> {
-    let mut set = BTreeSet::new();
+fn set(at: &At<'_>, pattern: pattern::Pattern) -> Result<Set<String>, Fault> {
+    let mut set = Set::new();
     for item in at.items()? {
         if set.len() >= MAX_MEMBERS || !set.insert(text(&item, pattern)?) {
             return Err(at.refused("at most 64 texts, each once"));
@@ -228,7 +227,7 @@ fn set(at: &At<'_>, pattern: pattern::Pattern) -> Result<BTreeSet<String>, Fault
     Ok(set)
 }
 
-fn map(at: &At<'_>) -> Result<BTreeMap<String, String>, Fault> {
+fn map(at: &At<'_>) -> Result<Map<String, String>, Fault> {
     let Json::Object(pairs) = at.value else { return Err(at.refused("an object")) };
     if pairs.len() > MAX_MEMBERS {
         return Err(at.refused("at most 64 keys"));

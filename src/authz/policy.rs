@@ -1,10 +1,9 @@
 //! Which role may sign what, and for how long. The table is built in; a policy file can take from it and never adds.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::keyring::number;
 use super::{MAX_TTL_S, Signer};
 use crate::model::op::{OpKind, Role};
+use crate::model::sorted::{Map, Set};
 use crate::strict_json::object::{At, Fault, Object};
 use crate::strict_json::{self, Ending};
 
@@ -30,7 +29,7 @@ pub enum PolicyError {
 /// The table in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    allowed: BTreeSet<(Role, OpKind)>,
+    allowed: Set<(Role, OpKind)>,
     max_ttl_s: u64,
 }
 
@@ -119,7 +118,7 @@ fn built_in(role: Role) -> &'static [OpKind] {
     }
 }
 
-type Named = BTreeMap<Role, BTreeSet<OpKind>>;
+type Named = Map<Role, Set<OpKind>>;
 
 fn read(members: &mut Object<'_>) -> Result<(Option<u64>, Named), Fault> {
     number(&members.required("v")?, 1, 1)?;
@@ -137,7 +136,7 @@ fn read(members: &mut Object<'_>) -> Result<(Option<u64>, Named), Fault> {
     Ok((max_ttl_s, named))
 }
 
-fn kinds(list: &At<'_>) -> Result<BTreeSet<OpKind>, Fault> {
+fn kinds(list: &At<'_>) -> Result<Set<OpKind>, Fault> {
     list.items()?
         .map(|item| {
             OpKind::parse(item.text()?)

@@ -1,13 +1,12 @@
 //! Operations for the tests of other modules: signed with fixed keys and taken through [`verify`], as everything is.
 
-use std::collections::BTreeSet;
-
 use ed25519_dalek::{Signer as _, SigningKey};
 
 use super::keyring::{Key, keyid};
 use super::{Keyring, Policy, Situation, Trust, VerifiedOp, verify, write};
 use crate::model::guest::{GuestId, GuestKind, Vmid};
 use crate::model::op::{Action, ClockTrust, OpId, Operation, Role, Subject};
+use crate::model::sorted::Set;
 use crate::model::time::Timestamp;
 
 pub(crate) const HOST_ID: &str = "0192f0c1-7d1e-4d53-9a51-3a3b1c0d9e01";
@@ -33,7 +32,7 @@ pub(crate) fn key(role: Role) -> Key {
         keyid: keyid(&public_key),
         public_key,
         name: format!("the {role}"),
-        roles: BTreeSet::from([role]),
+        roles: Set::from([role]),
         not_before: Timestamp::from_unix(NOW - 1_000_000),
         not_after: Timestamp::from_unix(NOW + 10_000_000),
         revoked: false,

@@ -1,6 +1,5 @@
 //! `journal`: what the agent did, whether that can be believed, and how to go on when it cannot.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use crate::config::{self, Needs};
 use crate::journal::{self, Disk, Entry, Found, Identity, LogError, Look, Salvage, Salvaged, Verdict};
 use crate::model::guest::Vmid;
 use crate::model::op::OpId;
+use crate::model::sorted::Set;
 use crate::paths::StateDir;
 
 use super::exit::Exit;
@@ -310,8 +310,8 @@ fn show(global: &Global, arguments: &ShowArguments, output: &mut Output) -> Resu
 /// What was printed already, and which steps belong to what was asked for.
 #[derive(Default)]
 struct Shown {
-    hashes: BTreeSet<String>,
-    intents: BTreeSet<u64>,
+    hashes: Set<String>,
+    intents: Set<u64>,
 }
 
 impl Shown {

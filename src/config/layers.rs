@@ -1,11 +1,11 @@
 //! The three layers (file, environment, flags) to one value a setting, each with where it came from.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::document::{self, Document};
 use super::fault::{Fault, Origin};
 use super::setting::{self, Kind, ONE_OF, PREFIX, Setting};
+use crate::model::sorted::Map;
 
 /// A value of the right shape for its setting; what it says is checked later.
 #[derive(Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(super) struct Found {
 #[derive(Default)]
 pub(super) struct Layers {
     /// By `section.key`.
-    pub(super) found: BTreeMap<String, Found>,
+    pub(super) found: Map<String, Found>,
     pub(super) faults: Vec<Fault>,
     pub(super) warnings: Vec<String>,
 }
@@ -38,7 +38,7 @@ impl Layers {
         for fault in faults {
             self.fault(origin(fault.line), fault.name, fault.message);
         }
-        let mut layer = BTreeMap::new();
+        let mut layer = Map::new();
         for (section, line) in sections {
             if setting::keys_of(&section).is_empty() {
                 let message = format!("unknown section; allowed are {}", setting::sections().join(", "));
@@ -68,8 +68,8 @@ impl Layers {
     }
 
     /// The environment: a number that cannot be used is a warning and leaves what the file says; an empty value says nothing.
-    pub(super) fn add_environment(&mut self, environment: &BTreeMap<String, String>) {
-        let mut layer = BTreeMap::new();
+    pub(super) fn add_environment(&mut self, environment: &Map<String, String>) {
+        let mut layer = Map::new();
         let settings = setting::SETTINGS;
         for (variable, text) in environment.iter().filter(|(name, _)| name.starts_with(PREFIX)) {
             let Some(setting) = settings.iter().find(|setting| setting.variable() == *variable) else {
@@ -95,7 +95,7 @@ impl Layers {
 
     /// `--set section.key=value`, as often as wanted. Not for secrets: every user of the machine can read an argument.
     pub(super) fn add_flags(&mut self, flags: &[String]) {
-        let mut layer = BTreeMap::new();
+        let mut layer = Map::new();
         for flag in flags {
             let (name, text) = flag.split_once('=').unwrap_or((flag, ""));
             let setting = name.split_once('.').and_then(|(section, key)| setting::find(section, key));
@@ -123,7 +123,7 @@ impl Layers {
     }
 
     /// Puts a layer over what is there. Of settings that exclude each other the layer may hold one, which replaces all earlier ones.
-    fn lay(&mut self, layer: BTreeMap<String, Found>) {
+    fn lay(&mut self, layer: Map<String, Found>) {
         for group in ONE_OF {
             let chosen: Vec<&str> =
                 group.iter().copied().filter(|name| layer.get(*name).is_some_and(Found::chooses)).collect();

@@ -1,10 +1,10 @@
 //! The gathered values to a [`Config`]: each checked for what it says, and for what the command needs.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::http::Trust;
+use crate::model::sorted::Set;
 use crate::secret::Secret;
 
 use super::address::Address;
@@ -290,7 +290,7 @@ fn check_text(setting: &Setting, text: &str) -> Result<(), String> {
 }
 
 /// `101,205`; nothing is no guest.
-fn parse_vmids(text: &str) -> Result<BTreeSet<Vmid>, String> {
+fn parse_vmids(text: &str) -> Result<Set<Vmid>, String> {
     let vmid = |part: &str| {
         let number = part.trim().parse::<u64>().ok().and_then(|number| Vmid::new(number).ok());
         number.ok_or_else(|| {

@@ -152,15 +152,15 @@ pub static SETTINGS: &[Setting] = &[
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
 
     use super::{Kind, ONE_OF, SETTINGS, find, sections};
+    use crate::model::sorted::Set;
 
     #[test]
     fn every_setting_is_named_once_and_sections_stand_together() {
-        let names: BTreeSet<String> = SETTINGS.iter().map(super::Setting::name).collect();
+        let names: Set<String> = SETTINGS.iter().map(super::Setting::name).collect();
         assert_eq!(names.len(), SETTINGS.len());
-        let unique: BTreeSet<&str> = sections().into_iter().collect();
+        let unique: Set<&str> = sections().into_iter().collect();
         assert_eq!(unique.len(), sections().len());
     }
 

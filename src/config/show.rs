@@ -1,6 +1,5 @@
 //! A configuration for people: every setting, its value, where it came from; never a secret.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
@@ -8,6 +7,7 @@ use serde::Serialize;
 use super::fault::Origin;
 use super::layers::{Found, Layers, Value};
 use super::setting::{SETTINGS, Setting};
+use crate::model::sorted::Map;
 
 /// What stands where a secret would.
 const REDACTED: &str = "[redacted]";
@@ -37,7 +37,7 @@ impl Shown {
     }
 }
 
-fn shown(setting: &Setting, found: &BTreeMap<String, Found>) -> ShownSetting {
+fn shown(setting: &Setting, found: &Map<String, Found>) -> ShownSetting {
     let (value, origin) = match found.get(&setting.name()) {
         Some(found) => {
             let text = match &found.value {

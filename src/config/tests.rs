@@ -1,6 +1,5 @@
 //! Tables of configurations: what each says, what is wrong with it, which layer wins.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -11,6 +10,7 @@ use tempfile::TempDir;
 
 use super::{Config, DesiredSource, Needs, Sources, load, socket};
 use crate::http::Trust;
+use crate::model::sorted::Map;
 
 const CANARY: &str = "c4n4ry-0f-th3-t0k3n";
 
@@ -286,7 +286,7 @@ fn a_file_that_was_named_must_be_there() {
 
 #[test]
 fn the_environment_alone_is_a_configuration() {
-    let environment = BTreeMap::from([
+    let environment = Map::from([
         ("FELHOM_AGENT_PROXMOX_TOKEN_ID".to_owned(), "root@pam!agent".to_owned()),
         ("FELHOM_AGENT_PROXMOX_TOKEN_SECRET".to_owned(), CANARY.to_owned()),
     ]);

@@ -74,8 +74,8 @@ pub fn not_supported(action: &Action) -> Option<String> {
 
 fn config(
     image: &GuestImage,
-    set: std::collections::BTreeMap<String, String>,
-    delete: std::collections::BTreeSet<String>,
+    set: crate::model::sorted::Map<String, String>,
+    delete: crate::model::sorted::Set<String>,
 ) -> Step {
     let change = ConfigChange { set, delete, digest: image.config.digest.clone() };
     Step::SetConfig { guest: image.guest, change }

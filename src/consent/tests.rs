@@ -1,12 +1,11 @@
 //! Each binding and each fact of the world that refuses an operation, and which of several refusals is named.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::{Guards, ident, permits, state_sha256, steps_of};
 use crate::model::guest::{GuestId, GuestKind, RunState, Vmid};
 use crate::model::image::{GuestImage, ImageSnapshot, ImageVolume, SeenBackup};
 use crate::model::observed::{GuestConfig, HaState, PendingChange, ReadFault, Reading};
 use crate::model::op::{Action, BackupEvidence, OpId, Operation, RejectCode, Role, Subject};
+use crate::model::sorted::{Map, Set};
 use crate::model::step::{ConfigChange, Step};
 use crate::model::time::Timestamp;
 
@@ -14,7 +13,7 @@ pub(super) const NOW: u64 = 1_760_010_000;
 const IAT: u64 = 1_760_009_000;
 const BACKUP: &str = "store:backup/vzdump-lxc-105-2025_10_09-08_00_00.tar.zst";
 
-fn texts(texts: &[&str]) -> BTreeSet<String> {
+fn texts(texts: &[&str]) -> Set<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
@@ -41,7 +40,7 @@ pub(super) fn container() -> GuestImage {
         guest: guest(GuestKind::Lxc, 105),
         config: GuestConfig {
             current: current.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
-            pending: BTreeMap::new(),
+            pending: Map::new(),
             digest: "d".to_owned(),
         },
         snapshots: vec![ImageSnapshot {
@@ -80,7 +79,7 @@ pub(super) fn guards() -> Guards {
     Guards {
         managed: true,
         data_bearing: true,
-        protected: BTreeSet::new(),
+        protected: Set::new(),
         evidence_max_age_s: 86_400,
         backups: vec![seen_backup()],
         now: Timestamp::from_unix(NOW),
@@ -144,8 +143,8 @@ fn what_was_signed_for_in_the_world_that_was_seen_passes() {
         (Action::BackupDelete { volid: BACKUP.to_owned() }, &[BACKUP]),
         (Action::VolumeDelete { key: "unused0".to_owned(), volid: volids[2].to_owned() }, &volids[2..]),
         (Action::VolumeDetach { key: "mp0".to_owned() }, &[]),
-        (Action::ConfigDestructive { set: BTreeMap::new(), delete: texts(&["mp0", "net0"]) }, &[]),
-        (Action::ConfigDestructive { set: BTreeMap::new(), delete: texts(&["unused0"]) }, &volids[2..]),
+        (Action::ConfigDestructive { set: Map::new(), delete: texts(&["mp0", "net0"]) }, &[]),
+        (Action::ConfigDestructive { set: Map::new(), delete: texts(&["unused0"]) }, &volids[2..]),
     ] {
         let op = op(action.clone(), &image);
         let freed: Vec<String> = freed.iter().map(|volid| (*volid).to_owned()).collect();
@@ -158,7 +157,7 @@ fn g01_g02_g03_g04_only_the_step_that_was_signed_for_passes() {
     let image = container();
     let op_of = |action| op(action, &image);
     let change = |delete: &[&str], digest: &str| ConfigChange {
-        set: BTreeMap::new(),
+        set: Map::new(),
         delete: texts(delete),
         digest: digest.to_owned(),
     };
@@ -431,7 +430,7 @@ fn parameters_that_name_what_is_not_there_are_refused() {
         Action::VolumeDetach { key: "rootfs".to_owned() },
         Action::VolumeDetach { key: "unused0".to_owned() },
         Action::VolumeDetach { key: "net0".to_owned() },
-        Action::ConfigDestructive { set: BTreeMap::new(), delete: texts(&["lock"]) },
+        Action::ConfigDestructive { set: Map::new(), delete: texts(&["lock"]) },
         Action::ConfigDestructive {
             set: [("force".to_owned(), "1".to_owned())].into(),
             delete: texts(&["mp0"]),

@@ -1,13 +1,12 @@
 //! What must hold right before the call, in the order in which a refusal is named.
 //! The guest was found when its image was made: that it is gone, or that nobody can say, is found out there.
 
-use std::collections::BTreeSet;
-
 use super::{Guards, normal, order};
 use crate::model::guest::{GuestKind, RunState};
 use crate::model::image::{GuestImage, SeenBackup};
 use crate::model::observed::{HaState, PendingChange, Reading};
 use crate::model::op::{Action, BackupEvidence, Operation, RejectCode, Rejected};
+use crate::model::sorted::Set;
 use crate::model::volume;
 
 /// The clock of a storage and ours may differ by this.
@@ -208,7 +207,7 @@ fn missing(detail: String) -> Result<(), Rejected> {
 /// and is young enough.
 fn backup_holds(
     evidence: &BackupEvidence,
-    at_stake: &BTreeSet<String>,
+    at_stake: &Set<String>,
     image: &GuestImage,
     guards: &Guards,
 ) -> Result<(), Rejected> {
@@ -284,7 +283,7 @@ fn shown(number: Option<u64>) -> String {
 }
 
 /// The keys whose bytes this operation takes away and a backup must hold.
-fn data_keys(op: &Operation, image: &GuestImage) -> BTreeSet<String> {
+fn data_keys(op: &Operation, image: &GuestImage) -> Set<String> {
     let all = || image.volumes.iter().filter(|volume| volume.bears_data()).map(|volume| volume.key.clone());
     match &op.action {
         Action::VolumeDelete { key, .. } => [key.clone()].into(),

@@ -1,7 +1,5 @@
 //! What control answers to other threads: the reporter and the local socket. From memory, and never waiting for them.
 
-use std::collections::BTreeSet;
-
 use crossbeam_channel::Sender;
 
 use super::{AUDIT_TAIL, Control};
@@ -10,6 +8,7 @@ use crate::journal::AuditEntry;
 use crate::model::guest::{GuestId, Vmid};
 use crate::model::hold::Halt;
 use crate::model::op::ClockTrust;
+use crate::model::sorted::Set;
 use crate::model::time::Timestamp;
 use crate::plan::{self, NodeObservation, Plan};
 use crate::status::AgentStatus;
@@ -29,9 +28,9 @@ pub enum Query {
 pub struct Answer {
     pub status: AgentStatus,
     /// The guests that the desired state names.
-    pub managed: BTreeSet<Vmid>,
+    pub managed: Set<Vmid>,
     /// Those of them of which it says that they hold nothing that could be lost.
-    pub expendable: BTreeSet<Vmid>,
+    pub expendable: Set<Vmid>,
     /// How many looks at the node have come back, and when the last one did.
     pub looks: u64,
     pub looked_at: Option<Timestamp>,

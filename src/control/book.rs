@@ -4,7 +4,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +18,7 @@ use crate::model::guest::{GuestId, RunState, Vmid};
 use crate::model::hold::{Halt, Hold};
 use crate::model::observed::{GuestObservation, Presence, Reading};
 use crate::model::outcome::Recourse;
+use crate::model::sorted::Map;
 use crate::model::time::Timestamp;
 use crate::plan::{GuestPlan, PlanFailure};
 use crate::status::resource::{Finding, Progress};
@@ -27,7 +27,7 @@ use crate::status::{LastAction, ResourceError};
 #[derive(Debug, Default)]
 pub(super) struct Book {
     generation: u64,
-    entries: BTreeMap<Vmid, Entry>,
+    entries: Map<Vmid, Entry>,
     /// Guests about which there is no doubt any more, and why.
     settled: Vec<(GuestId, &'static str)>,
 }

@@ -329,10 +329,10 @@ fn class(step: &Step) -> Class {
         Step::SetConfig { .. } => Class::Config,
         Step::Start { .. } | Step::Shutdown { .. } => Class::Power,
         Step::Snapshot { .. } | Step::DeleteSnapshot { .. } => {
-            Class::StorageHeavy { storages: std::collections::BTreeSet::new() }
+            Class::StorageHeavy { storages: crate::model::sorted::Set::new() }
         }
         Step::Backup { storage, .. } => Class::StorageHeavy { storages: [storage.clone()].into() },
-        Step::Resize { .. } => Class::StorageHeavy { storages: std::collections::BTreeSet::new() },
+        Step::Resize { .. } => Class::StorageHeavy { storages: crate::model::sorted::Set::new() },
         Step::Stop { .. }
         | Step::Destroy { .. }
         | Step::Rollback { .. }

@@ -1,12 +1,12 @@
 //! Keeps the desired state in force: accepts a new document or says why not, and remembers the accepted one over a restart.
 //! A refused document changes nothing but what is said about it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::store::{FoundNote, Note, Store};
 use crate::manifest;
 use crate::model::desired::{DesiredGuest, DesiredState, RefusedResource};
+use crate::model::sorted::Map;
 use crate::model::time::Timestamp;
 use crate::source::Found;
 use crate::status::condition::ManifestState;
@@ -121,7 +121,7 @@ impl Keeper {
     }
 
     /// The generation that every guest resource was looked at under, if it is one.
-    pub(super) fn observed(&self, statuses: &BTreeMap<String, ResourceStatus>) -> Option<u64> {
+    pub(super) fn observed(&self, statuses: &Map<String, ResourceStatus>) -> Option<u64> {
         let generation = self.current.as_ref()?.state.generation;
         let looked_at = |guest: &Arc<DesiredGuest>| {
             statuses.get(&guest.resource_id).is_some_and(|status| status.generation == generation)
@@ -130,7 +130,7 @@ impl Keeper {
     }
 
     /// Whether the generation in force names a guest that was not looked at under it.
-    pub(super) fn is_unseen(&self, statuses: &BTreeMap<String, ResourceStatus>) -> bool {
+    pub(super) fn is_unseen(&self, statuses: &Map<String, ResourceStatus>) -> bool {
         self.current.is_some() && self.observed(statuses).is_none()
     }
 

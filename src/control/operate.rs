@@ -5,7 +5,6 @@
 //! permit and the rate; the guest, all of it; the gate; keys and times once more; the call. A refusal ends the operation, a lock
 //! is waited for. From the intent on nothing ends it but what became of the step, and nothing is ever sent twice.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,6 +24,7 @@ use crate::model::hold::Halt;
 use crate::model::image::GuestImage;
 use crate::model::op::{Action, OpEnd, OpId, OpResult, Operation, RejectCode, Rejected};
 use crate::model::outcome::Outcome;
+use crate::model::sorted::Set;
 use crate::model::time::Timestamp;
 use crate::observe;
 use crate::ops::trust::TrustStore;
@@ -68,7 +68,7 @@ impl Bearer {
 pub struct Operating {
     pub host_id: String,
     pub trust: Arc<TrustStore>,
-    pub protected: BTreeSet<Vmid>,
+    pub protected: Set<Vmid>,
     pub evidence_max_age: Duration,
     pub rate_per_hour: u32,
     pub lock_wait: Duration,
@@ -78,7 +78,7 @@ pub struct Operating {
 /// Operations that have passed the rate's check and are not in the journal as begun yet.
 #[derive(Clone, Debug, Default)]
 pub struct Rate {
-    passed: Arc<Mutex<BTreeSet<OpId>>>,
+    passed: Arc<Mutex<Set<OpId>>>,
 }
 
 /// The end of the job, as control hears it.
@@ -478,7 +478,7 @@ fn single(steps: Vec<crate::model::step::Step>) -> Result<crate::model::step::St
 }
 
 /// The backups that an operation names: as evidence, to restore from, to delete.
-fn backups_of(op: &Operation) -> BTreeSet<String> {
+fn backups_of(op: &Operation) -> Set<String> {
     let named = match &op.action {
         Action::GuestRestoreOver { volid, .. } | Action::BackupDelete { volid } => Some(volid.clone()),
         _ => None,
@@ -487,7 +487,7 @@ fn backups_of(op: &Operation) -> BTreeSet<String> {
 }
 
 impl Rate {
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<OpId>> {
+    fn lock(&self) -> MutexGuard<'_, Set<OpId>> {
         self.passed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,5 @@
 //! Control's part in finding out what came of the steps of before: it sends the lanes out, and keeps the doubt that is left.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Control, Event};
@@ -9,6 +8,7 @@ use crate::journal::Health;
 use crate::lanes::Resolution;
 use crate::model::guest::GuestId;
 use crate::model::outcome::Outcome;
+use crate::model::sorted::Set;
 
 impl Control {
     /// After a look: what could not be found out before. What could not be written down would be found out again for ever.
@@ -20,7 +20,7 @@ impl Control {
 
     /// Has the lanes find out what came of the steps of before. A guest with a job in its lane needs no other for that.
     pub(super) fn settle(&mut self) {
-        let open: BTreeSet<GuestId> =
+        let open: Set<GuestId> =
             self.setup.work.journal.open_intents().into_iter().map(|intent| intent.guest).collect();
         for guest in open {
             if self.book.is_busy(guest.vmid) || !self.settling.insert(guest) {

@@ -1,10 +1,9 @@
 //! Whether what cannot be undone was done: the guest and its volumes read again. Absence is believed only where it is said by all
 //! who could contradict it, and what is half done is a doubt, never a failure that could be tried again.
 
-use std::collections::BTreeSet;
-
 use super::verdict::Effect;
 use crate::model::guest::{GuestId, RunState};
+use crate::model::sorted::Set;
 use crate::model::volume;
 use crate::observe;
 use crate::pve::{Client, ContentKind, PveError};
@@ -65,8 +64,8 @@ fn presence(client: &Client, guest: GuestId) -> Result<bool, String> {
 
 /// Those of the volumes that their storages list still; one storage after the other.
 fn still_listed(client: &Client, guest: GuestId, volumes: &[String]) -> Result<Vec<String>, String> {
-    let storages: BTreeSet<&str> = volumes.iter().map(|volid| volume::storage(volid)).collect();
-    let mut listed = BTreeSet::new();
+    let storages: Set<&str> = volumes.iter().map(|volid| volume::storage(volid)).collect();
+    let mut listed = Set::new();
     for storage in storages {
         let rows = client.content(storage, None, None).map_err(|error| {
             format!("storage {storage}, which held volumes of {guest}, cannot be read: {error}")

@@ -1,7 +1,5 @@
 //! Each step and each fact that makes it irreversible.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert, proptest};
 
 use super::{Facts, PendingVolumes, SnapshotProvenance, judge, judge_consented};
@@ -14,6 +12,7 @@ use crate::model::image::GuestImage;
 use crate::model::observed::HaState;
 use crate::model::observed::{GuestConfig, GuestObservation, PendingChange, Presence, ReadFault, Reading};
 use crate::model::op::{Action, OpId, RejectCode, Role};
+use crate::model::sorted::{Map, Set};
 use crate::model::step::{ConfigChange, Step};
 use crate::model::time::Timestamp;
 use crate::model::volume::holds_volume;
@@ -32,13 +31,13 @@ fn harmless() -> Facts {
 
 fn set(kind: GuestKind, keys: &[&str]) -> Step {
     let set = keys.iter().map(|key| ((*key).to_owned(), "1".to_owned())).collect();
-    let change = ConfigChange { set, delete: BTreeSet::new(), digest: "d".to_owned() };
+    let change = ConfigChange { set, delete: Set::new(), digest: "d".to_owned() };
     Step::SetConfig { guest: guest(kind), change }
 }
 
 fn delete(kind: GuestKind, keys: &[&str]) -> Step {
     let delete = keys.iter().map(|key| (*key).to_owned()).collect();
-    let change = ConfigChange { set: BTreeMap::new(), delete, digest: "d".to_owned() };
+    let change = ConfigChange { set: Map::new(), delete, digest: "d".to_owned() };
     Step::SetConfig { guest: guest(kind), change }
 }
 
@@ -267,6 +266,7 @@ fn step() -> impl Strategy<Value = Step> {
     (kind, change, 0..10_u8, any::<(bool, Option<u8>, u8)>()).prop_map(
         |(kind, (set, delete), which, (flag, from, to))| {
             let guest = guest(kind);
+            let (set, delete) = (set.into_iter().collect(), delete.into_iter().collect());
             let name = "s1".to_owned();
             match which {
                 0 => Step::Start { guest },
@@ -327,7 +327,11 @@ fn config() -> impl Strategy<Value = GuestConfig> {
     ]);
     let maps =
         (prop::collection::btree_map(key(), value(), 0..6), prop::collection::btree_map(key(), change, 0..3));
-    maps.prop_map(|(current, pending)| GuestConfig { current, pending, digest: "d".to_owned() })
+    maps.prop_map(|(current, pending)| GuestConfig {
+        current: current.into_iter().collect(),
+        pending: pending.into_iter().collect(),
+        digest: "d".to_owned(),
+    })
 }
 
 proptest! {
@@ -359,7 +363,7 @@ fn with_consent_the_step_passes_and_says_what_it_takes() {
         ha: HaState::NotManaged,
         replicated: Reading::Known(false),
         backup_task: None,
-        incarnations: BTreeMap::new(),
+        incarnations: Map::new(),
     };
     let mut op = authz::testing::operation(Action::GuestStopHard, Role::Custodian, now, 1);
     let subject = op.subject.as_mut().unwrap();
@@ -368,7 +372,7 @@ fn with_consent_the_step_passes_and_says_what_it_takes() {
     let guards = Guards {
         managed: true,
         data_bearing: true,
-        protected: BTreeSet::new(),
+        protected: Set::new(),
         evidence_max_age_s: 60,
         backups: Vec::new(),
         now: Timestamp::from_unix(now),

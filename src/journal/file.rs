@@ -7,12 +7,12 @@
 mod begin;
 mod bound;
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::model::sorted::Set;
 use crate::model::time::Timestamp;
 
 use super::error::LogError;
@@ -96,7 +96,7 @@ pub struct Log<F: Fs> {
     /// The superblock's file is to be made anew.
     superblock_due: bool,
     /// Segments whose sync failed in an earlier life; to be copied before anything builds on them.
-    suspect: BTreeSet<u64>,
+    suspect: Set<u64>,
 }
 
 impl<F: Fs> Log<F> {

@@ -1,6 +1,5 @@
 //! Reads a journal's folder and says what it is worth. Changes nothing, so it can run beside the agent that writes it.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,7 @@ use super::identity::Identity;
 use super::line::{Entry, Link};
 use super::segment::{self, Content, End, Header, Origin};
 use super::superblock::{self, Superblock};
+use crate::model::sorted::Set;
 
 /// More than any segment can have: a snapshot, and the segment's own bytes.
 pub(super) const MAX_SEGMENT: u64 = 16 * 1024 * 1024;
@@ -68,7 +68,7 @@ pub(super) struct Reading {
     /// What made the snapshot.
     pub(super) origin: Origin,
     /// The segments whose sync failed.
-    pub(super) poisoned: BTreeSet<u64>,
+    pub(super) poisoned: Set<u64>,
     /// Files that were not finished.
     pub(super) unfinished: Vec<String>,
     pub(super) tail: Option<Tail>,
@@ -123,7 +123,7 @@ pub(super) fn listed<F: Fs>(fs: &F, folder: &Path) -> Result<Reading, LogError> 
         segments: Vec::new(),
         outdated: Vec::new(),
         origin: Origin::Fresh,
-        poisoned: BTreeSet::new(),
+        poisoned: Set::new(),
         unfinished: Vec::new(),
         tail: None,
         bytes: 0,

@@ -4,11 +4,11 @@
 //! costs that line, and the next one only if the damage hit the hash. Behind the copies stands a record of kind [`SALVAGED`], from
 //! which the agent raises its floor. The rename of the new segment is the one instant at which the journal becomes the new one.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Serialize;
 
+use crate::model::sorted::Set;
 use crate::model::time::Timestamp;
 
 use super::error::LogError;
@@ -83,7 +83,7 @@ pub fn salvage<F: Fs>(fs: F, folder: &Path, identity: Identity, now: Timestamp) 
 struct Harvest {
     kept: Vec<Entry>,
     /// Copies that a compaction did not get to remove are not kept twice.
-    known: BTreeSet<(u64, String)>,
+    known: Set<(u64, String)>,
     lost_bytes: u64,
     host: Option<String>,
     /// The highest place in the chain that was seen.

@@ -5,7 +5,7 @@
 
 mod snapshot;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::audit::told;
 use super::record::{
@@ -16,6 +16,7 @@ use super::{AuditEntry, Doubt, OpRecord, OpState, OpenIntent};
 use crate::authz::SKEW_S;
 use crate::model::guest::GuestId;
 use crate::model::op::{OpEnd, OpId, Via};
+use crate::model::sorted::Map;
 use crate::model::time::Timestamp;
 
 /// Past decisions and outcomes that are kept.
@@ -47,13 +48,13 @@ pub(super) struct Place {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct State {
-    ops: BTreeMap<OpId, Op>,
+    ops: Map<OpId, Box<Op>>,
     /// By key and nonce.
-    nonces: BTreeMap<(String, String), OpId>,
-    intents: BTreeMap<u64, OpenIntent>,
-    doubts: BTreeMap<GuestId, Doubt>,
+    nonces: Map<(String, String), OpId>,
+    intents: Map<u64, OpenIntent>,
+    doubts: Map<GuestId, Doubt>,
     /// The step refused last, and the loss it would be.
-    decisions: BTreeMap<GuestId, (String, String)>,
+    decisions: Map<GuestId, (String, String)>,
     destructive: VecDeque<Timestamp>,
     upids: VecDeque<String>,
     floor: Option<Timestamp>,
@@ -174,7 +175,7 @@ impl State {
         };
         let accept = Accept { accepted_at: None, running: None, ..accept };
         let op = Op { accepted_at, state, acknowledged: false, last: None, accept };
-        self.ops.insert(op.accept.op_id.clone(), op);
+        self.ops.insert(op.accept.op_id.clone(), Box::new(op));
     }
 
     fn intent(&mut self, place: &Place, intent: Intent, kept: bool) {
@@ -296,21 +297,21 @@ impl State {
     }
 
     pub(super) fn op(&self, op_id: &OpId) -> Option<OpRecord> {
-        self.ops.get(op_id).map(Op::record)
+        self.ops.get(op_id).map(|op| op.record())
     }
 
     pub(super) fn ops(&self, which: impl Fn(&OpRecord) -> bool) -> Vec<OpRecord> {
-        self.ops.values().map(Op::record).filter(|op| which(op)).collect()
+        self.ops.values().map(|op| op.record()).filter(|op| which(op)).collect()
     }
 
     /// Operations whose last step ended and whose own end was never written.
     pub(super) fn ops_unended(&self) -> Vec<(OpId, OpEnd)> {
-        let ended = |(op_id, op): (&OpId, &Op)| {
-            let end = op.last.as_ref()?;
+        let ended = |op: &Op| {
+            let (op_id, end) = (&op.accept.op_id, op.last.as_ref()?);
             let open = self.intents.values().any(|intent| intent.op_id.as_ref() == Some(op_id));
             (!open).then(|| (op_id.clone(), end.op_end(end.ended_at.unwrap_or(op.accepted_at))))
         };
-        self.ops.iter().filter_map(ended).collect()
+        self.ops.values().filter_map(|op| ended(op)).collect()
     }
 
     /// The operation that used one of these keys with this nonce.
@@ -330,7 +331,7 @@ impl State {
         self.upids.iter().any(|known| known == upid)
     }
 
-    pub(super) fn doubts(&self) -> &BTreeMap<GuestId, Doubt> {
+    pub(super) fn doubts(&self) -> &Map<GuestId, Doubt> {
         &self.doubts
     }
 

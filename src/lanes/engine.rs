@@ -1,12 +1,12 @@
 //! The engine of the lanes; see `lanes.rs` for what it promises. Compiled over `super::sync`, whichever that is.
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::sync::{self, Arc, AtomicU64, Ordering, Received, Receiver, Sender, unbounded};
 use crate::model::guest::Vmid;
+use crate::model::sorted::Map;
 
 /// What the names of the lanes' threads begin with; the vmid follows.
 const THREAD: &str = "lane-";
@@ -65,7 +65,7 @@ pub struct Lanes {
 
 #[derive(Debug)]
 struct Open {
-    lanes: BTreeMap<Vmid, Lane>,
+    lanes: Map<Vmid, Lane>,
     /// Held by each worker for as long as it lives.
     alive: Sender<Never>,
 }
@@ -90,7 +90,7 @@ enum Never {}
 impl Lanes {
     pub fn new(settings: Settings) -> Self {
         let (alive, ended) = unbounded();
-        Self { settings, open: Some(Open { lanes: BTreeMap::new(), alive }), ended }
+        Self { settings, open: Some(Open { lanes: Map::new(), alive }), ended }
     }
 
     /// Queues `work` behind everything accepted for this vmid before. Never blocks.
@@ -153,12 +153,8 @@ impl Lanes {
 
 impl Open {
     fn lane(&mut self, vmid: Vmid) -> std::io::Result<&mut Lane> {
-        match self.lanes.entry(vmid) {
-            std::collections::btree_map::Entry::Occupied(lane) => Ok(lane.into_mut()),
-            std::collections::btree_map::Entry::Vacant(vacant) => {
-                Ok(vacant.insert(Lane::start(vmid, self.alive.clone())?))
-            }
-        }
+        let alive = &self.alive;
+        self.lanes.get_or_try_insert_with(vmid, || Lane::start(vmid, alive.clone()))
     }
 }
 

@@ -1,10 +1,11 @@
 //! Permits: how much of each class of work may be under way on the node at once. Tokens in a channel, one channel a class.
 //! Held from the intent to the outcome; given back by dropping.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
+
+use crate::model::sorted::{Map, Set};
 
 /// What a piece of work asks of the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub enum Class {
     Config,
     /// Backup, restore, clone, resize, snapshots: work that moves data on these storages (none, if it is not known on which).
     StorageHeavy {
-        storages: BTreeSet<String>,
+        storages: Set<String>,
     },
     Destructive,
 }
@@ -55,7 +56,7 @@ pub struct Permits {
     heavy: Tokens,
     destructive: Tokens,
     /// Each storage's tokens, made when it is first named. Locked only to look one up.
-    storages: Arc<Mutex<BTreeMap<String, Tokens>>>,
+    storages: Arc<Mutex<Map<String, Tokens>>>,
 }
 
 /// The right to do one piece of work now.
@@ -139,19 +140,19 @@ impl Permits {
     fn storage(&self, name: &str) -> Tokens {
         let mut storages = self.storages.lock().unwrap_or_else(PoisonError::into_inner);
         let count = self.limits.storage_heavy_per_storage;
-        storages.entry(name.to_owned()).or_insert_with(|| Tokens::new(count)).clone()
+        storages.get_or_insert_with(name.to_owned(), || Tokens::new(count)).clone()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use crossbeam_channel::bounded;
 
     use super::{Class, Limits, Permits};
+    use crate::model::sorted::Set;
 
     fn heavy(storages: &[&str]) -> Class {
         Class::StorageHeavy { storages: storages.iter().map(|name| (*name).to_owned()).collect() }
@@ -213,9 +214,7 @@ mod tests {
         let (_open, stop) = bounded::<()>(0);
         assert!(permits.acquire(&Class::Power, &stop).is_some());
         assert!(
-            permits
-                .acquire(&Class::StorageHeavy { storages: BTreeSet::from(["a".to_owned()]) }, &stop)
-                .is_some()
+            permits.acquire(&Class::StorageHeavy { storages: Set::from(["a".to_owned()]) }, &stop).is_some()
         );
     }
 }

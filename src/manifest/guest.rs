@@ -1,11 +1,10 @@
 //! A guest's spec: what is named is managed, `"absent"` brings a field back to its default, and a field that the
 //! format knows but this version does not manage is refused, never ignored.
 
-use std::collections::BTreeMap;
-
 use super::value;
 use crate::model::desired::{DesiredGuest, Ensure, Field, Value, WantedRun};
 use crate::model::guest::{GuestId, GuestKind, Vmid};
+use crate::model::sorted::Map;
 use crate::normalize;
 use crate::strict_json::Json;
 use crate::strict_json::object::{At, Fault, Object};
@@ -38,7 +37,7 @@ pub(super) fn spec(spec: &Json, resource_id: &str, kind: GuestKind) -> Result<De
     let ensure = spec.optional("ensure").map(|ensure| self::ensure(&ensure)).transpose()?;
     let run_state = spec.optional("run_state").map(|run_state| run(&run_state)).transpose()?;
     let data_bearing = spec.optional("data_bearing").map(|data_bearing| data_bearing.flag()).transpose()?;
-    let mut fields = BTreeMap::new();
+    let mut fields = Map::new();
     for field in Field::ALL {
         if normalize::row(field, kind).is_none() {
             not_of_this_kind(&mut spec, field, kind)?;

@@ -2,14 +2,13 @@
 //! values and on documents made at random. The schema's keywords are judged here by a small validator, which refuses
 //! a keyword it does not know, so that the schema cannot promise what nobody checks.
 
-use std::collections::BTreeSet;
-
 use proptest::prelude::{Just, Strategy, prop, prop_assert_eq, proptest};
 use serde_json::{Map, Value, json};
 
 use super::{parse, resource, value};
 use crate::model::desired::Field;
 use crate::model::guest::{GuestKind, Vmid};
+use crate::model::sorted::Set;
 use crate::model::time::Timestamp;
 use crate::normalize::{self, tags};
 
@@ -238,7 +237,7 @@ fn the_schema_names_exactly_the_fields_of_each_kind() {
     let root = schema();
     for (kind, definition) in [(GuestKind::Lxc, "lxc_spec"), (GuestKind::Qemu, "vm_spec")] {
         let properties = root["$defs"][definition]["properties"].as_object().unwrap();
-        let named: BTreeSet<&str> = properties.keys().map(String::as_str).collect();
+        let named: Set<&str> = properties.keys().map(String::as_str).collect();
         let fields = normalize::rows(kind).iter().map(|row| row.field.as_str());
         assert_eq!(named, fields.chain(["vmid", "run_state", "data_bearing", "ensure"]).collect());
     }

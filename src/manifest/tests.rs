@@ -1,7 +1,5 @@
 //! What is accepted, what one resource is refused for, and what the whole document is refused for.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use proptest::prelude::{any, prop, proptest};
 use serde_json::{Value as Free, json};
 
@@ -10,6 +8,7 @@ use crate::model::desired::{
     DesiredGuest, DesiredState, DriftPolicy, Ensure, Field, RefusedState, Startup, Value, WantedRun,
 };
 use crate::model::guest::GuestKind;
+use crate::model::sorted::{Map, Set};
 use crate::model::time::Timestamp;
 
 const NOW: u64 = 1_795_242_415;
@@ -57,8 +56,8 @@ fn every_field_of_a_container_is_read() {
     assert_eq!(web.guest.to_string(), "lxc/101");
     assert_eq!(web.run_state, Some(WantedRun::Running));
     assert!(!web.data_bearing);
-    let tags = BTreeSet::from(["prod".to_owned(), "B+.x".to_owned()]);
-    let expected = BTreeMap::from([
+    let tags = Set::from(["prod".to_owned(), "B+.x".to_owned()]);
+    let expected = Map::from([
         (Field::Name, Value::Text("Web.example".to_owned())),
         (Field::Description, Value::Text("two\nlines\n".to_owned())),
         (Field::Tags, Value::Tags(tags)),
@@ -261,7 +260,7 @@ fn drift_ignore_and_suspend_are_read() {
     let state = read(&text.to_string()).unwrap();
     let [a, b] = state.guests.as_slice() else { panic!("{state:?}") };
     assert_eq!((a.drift, a.suspend, a.run_state), (DriftPolicy::Report, true, None));
-    assert_eq!(a.ignore, BTreeSet::from([Field::Tags]));
+    assert_eq!(a.ignore, Set::from([Field::Tags]));
     assert_eq!((b.drift, b.suspend), (DriftPolicy::Correct, false));
 }
 

@@ -1,9 +1,9 @@
 //! The values of a spec, held to what Proxmox's own schema takes, before anything is sent.
 
-use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use crate::model::desired::{DriftPolicy, Startup, Value};
+use crate::model::sorted::Set;
 use crate::normalize::{description, tags as tag_rules};
 use crate::strict_json::Json;
 use crate::strict_json::object::{At, Fault, Object};
@@ -81,7 +81,7 @@ pub(super) fn description(at: &At<'_>) -> Result<Value, Fault> {
 }
 
 pub(super) fn tags(at: &At<'_>) -> Result<Value, Fault> {
-    let mut tags = BTreeSet::new();
+    let mut tags = Set::new();
     for item in at.items()? {
         let tag = item.text()?;
         if !tag_rules::is_tag(tag) {

@@ -1,9 +1,9 @@
 //! What the desired state says of guests, after it was parsed: only what is named is managed.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::guest::GuestId;
+use crate::model::sorted::{Map, Set};
 
 pub mod net;
 pub mod policy;
@@ -72,7 +72,7 @@ pub enum Value {
     Text(String),
     Number(u64),
     Flag(bool),
-    Tags(BTreeSet<String>),
+    Tags(Set<String>),
     Startup(Startup),
     /// What Proxmox returned does not parse as this field: kept as it was read, equal to nothing desired.
     Raw(String),
@@ -124,10 +124,10 @@ pub struct DesiredGuest {
     pub ensure: Ensure,
     pub run_state: Option<WantedRun>,
     /// The managed fields and nothing else.
-    pub fields: BTreeMap<Field, Value>,
+    pub fields: Map<Field, Value>,
     pub drift: DriftPolicy,
     /// Fields whose drift is neither corrected nor reported.
-    pub ignore: BTreeSet<Field>,
+    pub ignore: Set<Field>,
     pub suspend: bool,
     /// Holds bytes that exist nowhere else; unless the manifest says `false`, it does.
     pub data_bearing: bool,
@@ -146,9 +146,9 @@ impl DesiredGuest {
             guest,
             ensure: Ensure::Present,
             run_state: None,
-            fields: BTreeMap::new(),
+            fields: Map::new(),
             drift: DriftPolicy::Correct,
-            ignore: BTreeSet::new(),
+            ignore: Set::new(),
             suspend: false,
             data_bearing: true,
             nets: Nets::new(),

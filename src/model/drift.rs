@@ -37,11 +37,11 @@ impl Startup {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
 
     use serde_json::json;
 
     use super::{Startup, Value};
+    use crate::model::sorted::Set;
 
     #[test]
     fn a_value_is_shown_as_the_manifest_would_write_it() {
@@ -51,7 +51,7 @@ mod tests {
             (Value::Text("web".to_owned()), json!("web")),
             (Value::Number(2), json!(2)),
             (Value::Flag(true), json!(true)),
-            (Value::Tags(BTreeSet::from(["b".to_owned(), "a".to_owned()])), json!(["a", "b"])),
+            (Value::Tags(Set::from(["b".to_owned(), "a".to_owned()])), json!(["a", "b"])),
             (Value::Startup(startup), json!({"order": 1, "down_s": 60})),
             (Value::Raw("abc".to_owned()), json!("abc")),
         ] {

@@ -1,9 +1,8 @@
 //! A guest as it must be known before something is done to it that cannot be undone: all of it, read at one go.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::guest::{GuestId, RunState};
 use super::observed::{GuestConfig, HaState, Reading};
+use crate::model::sorted::{Map, Set};
 
 /// One volume that the guest's configuration names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,7 +51,7 @@ pub struct GuestImage {
     /// UPID of a backup that works on it now.
     pub backup_task: Option<String>,
     /// Tasks that made, restored, moved or destroyed a guest of this number, with their start in unix seconds.
-    pub incarnations: BTreeMap<String, u64>,
+    pub incarnations: Map<String, u64>,
 }
 
 /// A backup as the storage lists it now, and what is known to be in it.
@@ -70,5 +69,5 @@ pub struct SeenBackup {
     /// A backup server looked into it and found it broken.
     pub broken: bool,
     /// The volume keys that are in it: `rootfs`, `mp0`, `scsi0`, …
-    pub covers: BTreeSet<String>,
+    pub covers: Set<String>,
 }

@@ -1,8 +1,7 @@
 //! What the node said, and what it did not say. A reading that failed is `Unknown`: never 0, never "gone".
 
-use std::collections::BTreeMap;
-
 use super::guest::{GuestId, RunState};
+use crate::model::sorted::Map;
 
 /// A value that was read, or why it is not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,9 +62,9 @@ pub enum Presence {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GuestConfig {
     /// What runs now.
-    pub current: BTreeMap<String, String>,
+    pub current: Map<String, String>,
     /// What the next start will make of it.
-    pub pending: BTreeMap<String, PendingChange>,
+    pub pending: Map<String, PendingChange>,
     /// SHA-1 over the whole configuration file, snapshots included. Never empty: an empty one would switch the check off.
     pub digest: String,
 }

@@ -1,7 +1,6 @@
 //! A signed operation: what it orders, for whom, and what came of it. Plain values; `authz` makes them from bytes that were
 //! verified, and nothing else does.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::guest::GuestId;
 use super::time::Timestamp;
 use super::volume;
+use crate::model::sorted::{Map, Set};
 
 /// A UUID, version 7, in lower case; [`OpId::parse`] is the only way to one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -231,8 +231,8 @@ pub enum Action {
         key: String,
     },
     ConfigDestructive {
-        set: BTreeMap<String, String>,
-        delete: BTreeSet<String>,
+        set: Map<String, String>,
+        delete: Set<String>,
     },
     ResourceDelete {
         resource_id: String,
@@ -318,7 +318,7 @@ pub struct BackupEvidence {
     /// In bytes.
     pub size: u64,
     /// The volume keys that are in it: `rootfs`, `mp0`, `scsi0`, …
-    pub covers: BTreeSet<String>,
+    pub covers: Set<String>,
 }
 
 /// One operation, as its signer wrote it.

@@ -1,11 +1,11 @@
 //! The closed list of what the agent can do to a guest.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::guest::GuestId;
+use crate::model::sorted::{Map, Set};
 
 /// One change of one guest. What is not in this list cannot be done. Written in full into the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,8 +95,8 @@ impl Step {
 /// What is written, in Proxmox's own keys and values; a key is never in both.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigChange {
-    pub set: BTreeMap<String, String>,
-    pub delete: BTreeSet<String>,
+    pub set: Map<String, String>,
+    pub delete: Set<String>,
     /// The digest of the configuration this change was planned against; never empty.
     pub digest: String,
 }

@@ -1,9 +1,8 @@
 //! The fields of a container. All of them take effect at once, also while it runs.
 
-use std::collections::BTreeSet;
-
 use super::{Privilege, Row, TakesEffect, Unset, description, scalar, startup, tags};
 use crate::model::desired::{Field, Value};
+use crate::model::sorted::Set;
 
 const OPTIONS: &[Privilege] = &[Privilege::OnGuest("VM.Config.Options")];
 const MEMORY: &[Privilege] = &[Privilege::OnGuest("VM.Config.Memory")];
@@ -32,7 +31,7 @@ pub(super) const ROWS: [Row; 9] = [
         field: Field::Tags,
         key: "tags",
         parse: tags::parse,
-        default: |_| Value::Tags(BTreeSet::new()),
+        default: |_| Value::Tags(Set::new()),
         unset: Unset::Delete,
         takes_effect: TakesEffect::AtOnce,
         privileges: OPTIONS,

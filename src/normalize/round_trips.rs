@@ -1,7 +1,5 @@
 //! Every row of the two tables, in both directions: what Proxmox returns, and what is written for what is wanted.
 
-use std::collections::BTreeSet;
-
 use proptest::prelude::{Strategy, any, prop, prop_assert, prop_assert_eq, proptest};
 use proptest::strategy::{Just, Union};
 
@@ -10,6 +8,7 @@ use super::{Context, Written, row, rows};
 use crate::gate;
 use crate::model::desired::{Field, Startup, Value};
 use crate::model::guest::{GuestId, GuestKind, Vmid};
+use crate::model::sorted::Set;
 
 fn context(kind: GuestKind) -> Context {
     Context { guest: GuestId::new(kind, Vmid::new(103).unwrap()), tag_case: TagCase::Lowered }
@@ -178,8 +177,8 @@ fn capitals_in_tags_count_only_where_the_datacenter_says_so() {
 #[test]
 fn every_field_has_one_row_a_kind_and_a_vm_has_no_swap() {
     for kind in GuestKind::ALL {
-        let fields: BTreeSet<Field> = rows(kind).iter().map(|row| row.field).collect();
-        let keys: BTreeSet<&str> = rows(kind).iter().map(|row| row.key).collect();
+        let fields: Set<Field> = rows(kind).iter().map(|row| row.field).collect();
+        let keys: Set<&str> = rows(kind).iter().map(|row| row.key).collect();
         assert_eq!((fields.len(), keys.len()), (rows(kind).len(), rows(kind).len()));
     }
     assert_eq!(rows(Lxc).len(), Field::ALL.len());
@@ -202,7 +201,7 @@ pub(crate) fn wanted(field: Field) -> Union<proptest::strategy::BoxedStrategy<Va
         Field::Name => "[a-zA-Z0-9]{1,3}(-[a-z0-9]{1,3})?(\\.[a-z]{1,4})?".prop_map(Value::Text).boxed(),
         Field::Description => description().prop_map(Value::Text).boxed(),
         Field::Tags => prop::collection::btree_set("[a-zA-Z0-9_][a-zA-Z0-9_+.-]{0,3}", 0..4)
-            .prop_map(Value::Tags)
+            .prop_map(|tags| Value::Tags(tags.into_iter().collect()))
             .boxed(),
         Field::Cores => number(1, 8_192),
         Field::MemoryMb => number(16, 1 << 26),

@@ -1,9 +1,8 @@
 //! Tags: a set. Proxmox takes them apart at `;`, `,` and blanks, sorts them, and lowers them unless told not to.
 
-use std::collections::BTreeSet;
-
 use super::Context;
 use crate::model::desired::Value;
+use crate::model::sorted::Set;
 
 /// What this datacenter's `tag-style` does to capitals (`GET /cluster/options`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,14 +19,14 @@ pub(super) fn parse(text: &str, context: Context) -> Value {
     Value::Tags(canonical(&tags.map(str::to_owned).collect(), context.tag_case))
 }
 
-pub(super) fn canonical(tags: &BTreeSet<String>, case: TagCase) -> BTreeSet<String> {
+pub(super) fn canonical(tags: &Set<String>, case: TagCase) -> Set<String> {
     match case {
         TagCase::Lowered => tags.iter().map(|tag| tag.to_ascii_lowercase()).collect(),
         TagCase::Kept => tags.clone(),
     }
 }
 
-pub(super) fn print(tags: &BTreeSet<String>) -> String {
+pub(super) fn print(tags: &Set<String>) -> String {
     let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
     tags.join(";")
 }

@@ -1,9 +1,8 @@
 //! The fields of a VM. Cores never change while it runs, memory only with hotplug, which is not assumed.
 
-use std::collections::BTreeSet;
-
 use super::{Privilege, Row, TakesEffect, Unset, description, scalar, startup, tags};
 use crate::model::desired::{Field, Value};
+use crate::model::sorted::Set;
 
 const OPTIONS: &[Privilege] = &[Privilege::OnGuest("VM.Config.Options")];
 
@@ -30,7 +29,7 @@ pub(super) const ROWS: [Row; 8] = [
         field: Field::Tags,
         key: "tags",
         parse: tags::parse,
-        default: |_| Value::Tags(BTreeSet::new()),
+        default: |_| Value::Tags(Set::new()),
         unset: Unset::Delete,
         takes_effect: TakesEffect::AtOnce,
         privileges: OPTIONS,

@@ -1,10 +1,9 @@
 //! Backups as the storages list them now, and what is in them.
 
-use std::collections::BTreeSet;
-
 use crate::model::guest::{GuestId, GuestKind, Vmid};
 use crate::model::image::{GuestImage, SeenBackup};
 use crate::model::observed::GuestConfig;
+use crate::model::sorted::Set;
 use crate::model::volume;
 use crate::pve::{Client, ContentKind, PveError, Volume};
 
@@ -12,8 +11,8 @@ use crate::pve::{Client, ContentKind, PveError, Volume};
 const LOOKED_INTO: usize = 5;
 
 /// The backups that an operation names, as far as a storage lists them. A storage that cannot be read has none.
-pub fn named_backups(client: &Client, image: &GuestImage, volids: &BTreeSet<String>) -> Vec<SeenBackup> {
-    let storages: BTreeSet<&str> = volids.iter().map(|volid| volume::storage(volid)).collect();
+pub fn named_backups(client: &Client, image: &GuestImage, volids: &Set<String>) -> Vec<SeenBackup> {
+    let storages: Set<&str> = volids.iter().map(|volid| volume::storage(volid)).collect();
     let mut seen = Vec::new();
     for storage in storages {
         match client.content(storage, Some(ContentKind::Backup), None) {
@@ -89,7 +88,7 @@ fn guest_of(row: &Volume) -> Option<GuestId> {
 }
 
 /// The keys of the guest whose volume is in the backup: the same volume, or another under the same key in use.
-fn covers(image: &GuestImage, lines: &[(String, String)]) -> BTreeSet<String> {
+fn covers(image: &GuestImage, lines: &[(String, String)]) -> Set<String> {
     let taken: Vec<(&str, &str)> = lines
         .iter()
         .filter(|(key, value)| is_taken(image.guest.kind, key, value))

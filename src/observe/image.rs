@@ -1,13 +1,12 @@
 //! A guest as it must be known before something is done to it that cannot be undone. Every doubt is a refusal: what could
 //! not be read is not "gone", and what changed while it was read is read again.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::{backup_of, running_tasks};
 use crate::model::guest::{GuestId, GuestKind};
 use crate::model::image::{GuestImage, ImageSnapshot, ImageVolume};
 use crate::model::observed::{GuestConfig, PendingChange, Reading};
 use crate::model::op::{RejectCode, Rejected};
+use crate::model::sorted::{Map, Set};
 use crate::model::volume;
 use crate::pve::{Client, ListedTask, PveError, TaskFilter, TaskSource, Volume};
 
@@ -145,7 +144,7 @@ pub(crate) fn elsewhere(client: &Client, guest: GuestId) -> Result<Option<String
 }
 
 /// Others' tasks are seen with Sys.Audit only; without it a guest that was made anew looks like the old one.
-fn incarnations(client: &Client, guest: GuestId) -> Result<BTreeMap<String, u64>, Rejected> {
+fn incarnations(client: &Client, guest: GuestId) -> Result<Map<String, u64>, Rejected> {
     let node = client.node().map_err(|error| unread("the node's name", &error))?;
     let permissions = client.permissions().map_err(|error| unread("what the token may", &error))?;
     let path = format!("/nodes/{node}");
@@ -179,8 +178,8 @@ fn replicated(client: &Client, guest: GuestId) -> Reading<bool> {
 /// What the configuration names, with the sizes that the storages list; one storage after the other.
 fn volumes(client: &Client, guest: GuestId, config: &GuestConfig) -> Result<Vec<ImageVolume>, Rejected> {
     let named = named_volumes(config);
-    let storages: BTreeSet<&str> = named.iter().map(|(_, volid)| volume::storage(volid)).collect();
-    let mut sizes: BTreeMap<String, (Option<u64>, Option<u64>)> = BTreeMap::new();
+    let storages: Set<&str> = named.iter().map(|(_, volid)| volume::storage(volid)).collect();
+    let mut sizes: Map<String, (Option<u64>, Option<u64>)> = Map::new();
     for storage in storages {
         let here: Vec<&str> = named
             .iter()
@@ -216,7 +215,7 @@ fn knows_birth(client: &Client, storage: &str) -> Result<bool, Rejected> {
 }
 
 /// By key and volume: of the running configuration, and of the pending one where that is another.
-fn named_volumes(config: &GuestConfig) -> BTreeSet<(String, String)> {
+fn named_volumes(config: &GuestConfig) -> Set<(String, String)> {
     let pending = config.pending.iter().filter_map(|(key, change)| match change {
         PendingChange::Set(value) => Some((key, value)),
         PendingChange::Delete => None,

@@ -4,7 +4,7 @@
 //! that has ended) and by its own clock. *Emits* what it fetched to the [`Door`], as the bytes that stand in the hub's answer.
 //! *Never* forgets an outcome: the journal has them until the hub has acknowledged them, over every restart.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use crate::hub::wire::OpOutcome;
 use crate::hub::{Client, HubError};
 use crate::journal::{Journal, OpRecord, OpState};
 use crate::model::op::{OpId, OpResult, RejectCode, Rejected, Via};
+use crate::model::sorted::Map;
 
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
@@ -56,7 +57,7 @@ pub fn run(setup: Setup, wires: &Wires) {
         fetched: Pause::default(),
         told: Pause::default(),
         more: VecDeque::new(),
-        taken: BTreeMap::new(),
+        taken: Map::new(),
         last_offer: (0, 0, 0),
     };
     let mut tell_at = Some(now);
@@ -95,7 +96,7 @@ struct Courier {
     /// Refusals that nobody keeps, and outcomes that the hub has forgotten.
     more: VecDeque<OpOutcome>,
     /// What the hub took lately.
-    taken: BTreeMap<OpId, Instant>,
+    taken: Map<OpId, Instant>,
     /// Accepted, known, refused: what is offered again and again is told once.
     last_offer: (u32, u32, u32),
 }

@@ -1,10 +1,9 @@
 //! A planned step as `plan --json` prints it: in words, and in members for programs.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::{Serialize, Serializer};
 
 use super::PlannedStep;
+use crate::model::sorted::{Map, Set};
 use crate::model::step::Step;
 
 #[derive(Serialize)]
@@ -19,7 +18,7 @@ struct Line<'a> {
 #[derive(Serialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 enum Members<'a> {
-    SetConfig { set: &'a BTreeMap<String, String>, delete: &'a BTreeSet<String> },
+    SetConfig { set: &'a Map<String, String>, delete: &'a Set<String> },
     Start,
     Shutdown { timeout_s: u32 },
     Snapshot { name: &'a str },

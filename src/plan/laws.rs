@@ -1,7 +1,5 @@
 //! What holds for every plan, whatever is wanted and whatever is there.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use proptest::collection::btree_map;
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, proptest};
 use proptest::strategy::Union;
@@ -11,6 +9,7 @@ use super::{NodeObservation, Settings, plan, plan_guest};
 use crate::model::desired::{DesiredGuest, DesiredState, DriftPolicy, Field, Value, WantedRun};
 use crate::model::guest::{GuestId, GuestKind, RunState, Vmid};
 use crate::model::observed::PendingChange;
+use crate::model::sorted::{Map, Set};
 use crate::model::step::Step;
 use crate::normalize::{self, round_trips};
 
@@ -21,13 +20,13 @@ fn desired(guest: GuestId) -> impl Strategy<Value = DesiredGuest> {
     let run = prop::sample::select(vec![None, Some(WantedRun::Running), Some(WantedRun::Stopped)]);
     (prop::collection::vec(one, 0..8), run).prop_map(move |(fields, run_state)| DesiredGuest {
         run_state,
-        fields: fields.into_iter().collect::<BTreeMap<Field, Value>>(),
+        fields: fields.into_iter().collect::<Map<Field, Value>>(),
         ..DesiredGuest::new(&guest.to_string(), guest)
     })
 }
 
 /// Whatever text may stand in a configuration: values of ours, raw values, foreign keys.
-fn config(kind: GuestKind) -> impl Strategy<Value = BTreeMap<String, String>> {
+fn config(kind: GuestKind) -> impl Strategy<Value = Map<String, String>> {
     let mut keys: Vec<String> = normalize::rows(kind).iter().map(|row| row.key.to_owned()).collect();
     keys.extend(["net0", "rootfs", "foo", "unused0"].map(str::to_owned));
     let value = prop::sample::select(vec![
@@ -46,6 +45,7 @@ fn config(kind: GuestKind) -> impl Strategy<Value = BTreeMap<String, String>> {
         "x y",
     ]);
     btree_map(prop::sample::select(keys), value.prop_map(str::to_owned), 0..9)
+        .prop_map(|config| config.into_iter().collect())
 }
 
 fn there(guest: GuestId) -> impl Strategy<Value = Guest> {
@@ -86,7 +86,7 @@ proptest! {
 
     #[test]
     fn no_write_has_a_key_that_was_not_named((desired, there) in pair()) {
-        let named: BTreeSet<&str> = desired.fields.keys()
+        let named: Set<&str> = desired.fields.keys()
             .map(|field| normalize::row(*field, desired.guest.kind).unwrap().key).collect();
         let plan = plan_guest(&desired, &there.observe(), &Settings::default());
         for planned in &plan.steps {

@@ -1,12 +1,11 @@
 //! A small pure model of what Proxmox does with a write and gives back, for the tests of the planner: text forms,
 //! what waits while a guest runs, what a start applies. What it cannot do it refuses by panicking.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::model::guest::{GuestId, GuestKind, RunState};
 use crate::model::observed::{
     GuestConfig, GuestObservation, HaState, ListedGuest, LiveStatus, PendingChange, Presence, Reading,
 };
+use crate::model::sorted::{Map, Set};
 use crate::model::step::{ConfigChange, Step};
 
 #[derive(Clone, Debug)]
@@ -17,8 +16,8 @@ pub(super) struct Guest {
     pub(super) template: bool,
     pub(super) ha: HaState,
     pub(super) backup_task: Option<String>,
-    pub(super) current: BTreeMap<String, String>,
-    pub(super) pending: BTreeMap<String, PendingChange>,
+    pub(super) current: Map<String, String>,
+    pub(super) pending: Map<String, PendingChange>,
 }
 
 impl Guest {
@@ -31,7 +30,7 @@ impl Guest {
             ha: HaState::NotManaged,
             backup_task: None,
             current: config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
-            pending: BTreeMap::new(),
+            pending: Map::new(),
         }
     }
 
@@ -96,7 +95,7 @@ impl Guest {
     fn write(&mut self, change: &ConfigChange) {
         assert_eq!(change.digest, self.digest(), "checked against another configuration");
         assert!(!change.set.is_empty() || !change.delete.is_empty(), "no options specified");
-        let both: BTreeSet<&String> = change.set.keys().filter(|key| change.delete.contains(*key)).collect();
+        let both: Set<&String> = change.set.keys().filter(|key| change.delete.contains(*key)).collect();
         assert!(both.is_empty(), "set and deleted: {both:?}");
         for key in &change.delete {
             assert!(self.current.contains_key(key) || self.pending.contains_key(key), "{key} is not there");
@@ -115,7 +114,7 @@ impl Guest {
                 && self.id.kind == GuestKind::Qemu
                 && matches!(key, "cores" | "memory")
         };
-        let (later, now): (BTreeMap<_, _>, _) =
+        let (later, now): (Map<_, _>, _) =
             std::mem::take(&mut self.pending).into_iter().partition(|(key, _)| waits(key));
         self.pending = now;
         self.apply_pending();
@@ -155,7 +154,7 @@ fn stored(kind: GuestKind, key: &str, value: &str) -> String {
             text => text.to_owned(),
         },
         (_, "tags") => {
-            let tags: BTreeSet<String> =
+            let tags: Set<String> =
                 value.split([';', ',', ' ']).filter(|tag| !tag.is_empty()).map(str::to_lowercase).collect();
             if tags.is_empty() { " ".to_owned() } else { tags.into_iter().collect::<Vec<_>>().join(";") }
         }

@@ -1,7 +1,5 @@
 //! Backups: making one, restoring one into a new guest, and the jobs that Proxmox runs by itself.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 
 use super::client::{Client, Intent, LIST, SMALL};
@@ -12,6 +10,7 @@ use super::upid::Upid;
 use crate::http::Method;
 use crate::journal::Recorded;
 use crate::model::guest::{GuestId, GuestKind, Vmid};
+use crate::model::sorted::Map;
 use crate::model::step::Step;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +60,7 @@ pub struct RestoreOrder {
     /// New MAC addresses, so that it can run beside the original.
     pub unique: bool,
     /// Further keys of the configuration, in Proxmox's own words.
-    pub config: BTreeMap<String, String>,
+    pub config: Map<String, String>,
 }
 
 /// A job of `/cluster/replication`.

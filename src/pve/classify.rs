@@ -2,13 +2,12 @@
 //! Proxmox knows no error codes: the texts are all there is. A closed list of patterns, each anchored; what fits none is
 //! kept verbatim as `Other`, which claims nothing.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 
 use super::error::{Denied, PveError};
 use super::perl;
 use super::upid::Upid;
+use crate::model::sorted::Map;
 
 /// An error's body; on older nodes only `{"data":null}`, and often empty.
 #[derive(Debug, Default, Deserialize)]
@@ -16,7 +15,7 @@ struct ErrorBody {
     #[serde(default, deserialize_with = "perl::text")]
     message: Option<String>,
     #[serde(default)]
-    errors: Option<BTreeMap<String, Text>>,
+    errors: Option<Map<String, Text>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -51,7 +50,7 @@ pub(super) fn error(call: String, status: u16, reason: &str, body: &[u8]) -> Pve
     of_text(&text).unwrap_or(PveError::Other { call, status, text })
 }
 
-fn of_parameters(call: String, errors: BTreeMap<String, String>, text: String) -> PveError {
+fn of_parameters(call: String, errors: Map<String, String>, text: String) -> PveError {
     match errors.get("upid").map(String::as_str) {
         Some("no such task") => PveError::NoSuchTask { upid: call },
         _ => PveError::Parameter { call, errors, text },
@@ -131,10 +130,10 @@ fn is_privilege(word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use super::{denied, error, failed_task};
     use crate::model::outcome::Recourse;
+    use crate::model::sorted::Map;
     use crate::pve::{Denied, PveError};
 
     fn of(status: u16, reason: &str, body: &str) -> PveError {
@@ -297,6 +296,6 @@ mod tests {
         let body = r#"{"errors":{"a":1,"b":null,"c":{"d":1}}}"#;
         let PveError::Parameter { errors, .. } = of(400, "x", body) else { panic!("not a parameter error") };
         let expected = [("a", "1"), ("b", ""), ("c", "")].map(|(a, b)| (a.to_owned(), b.to_owned()));
-        assert_eq!(errors, BTreeMap::from(expected));
+        assert_eq!(errors, Map::from(expected));
     }
 }

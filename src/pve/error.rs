@@ -2,12 +2,12 @@
 //! Texts hold Proxmox's own words and the call, never the token. For each error: [`PveError::code`] for programs,
 //! [`PveError::recourse`] for the control loop, [`PveError::advice`] for people.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::http::{HttpError, UnsentFault};
 use crate::model::observed::ReadFault;
 use crate::model::outcome::Recourse;
+use crate::model::sorted::Map;
 
 /// `call` is the method and the path: `PUT /nodes/pve/lxc/101/config`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +31,7 @@ pub enum PveError {
     Forbidden(Denied),
     /// 400, with what is wrong with each parameter.
     #[error("Proxmox refused the parameters of {call}: {}", Listed(errors, text))]
-    Parameter { call: String, errors: BTreeMap<String, String>, text: String },
+    Parameter { call: String, errors: Map<String, String>, text: String },
     /// Somebody else works on the guest: `backup`, `snapshot`, `migrate`, …
     #[error("the guest is locked ({lock})")]
     Locked { lock: String },
@@ -90,7 +90,7 @@ impl fmt::Display for Denied {
 }
 
 /// The errors of the parameters, or the text if there are none.
-struct Listed<'a>(&'a BTreeMap<String, String>, &'a str);
+struct Listed<'a>(&'a Map<String, String>, &'a str);
 
 impl fmt::Display for Listed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

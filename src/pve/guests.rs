@@ -1,7 +1,5 @@
 //! Guests: the two lists, configurations, live status, power, and what makes, changes and ends a guest.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -14,6 +12,7 @@ use crate::http::Method;
 use crate::journal::Recorded;
 use crate::model::guest::{GuestId, GuestKind, RunState, Vmid};
 use crate::model::observed::{GuestConfig, HaState, ListedGuest, PendingChange};
+use crate::model::sorted::Map;
 use crate::model::step::{ConfigChange, Step};
 
 /// Which values of a configuration: those that run now, or with what is pending over them.
@@ -26,7 +25,7 @@ pub enum View {
 /// A configuration in one view; every value as Proxmox prints it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigText {
-    pub values: BTreeMap<String, String>,
+    pub values: Map<String, String>,
     /// Never empty.
     pub digest: String,
 }
@@ -54,7 +53,7 @@ pub struct GuestStatus {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreateOrder {
     pub guest: GuestId,
-    pub config: BTreeMap<String, String>,
+    pub config: Map<String, String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,8 +148,8 @@ impl Client {
             View::Merged => Form::new(),
         };
         let path = self.of_guest(guest, "/config")?;
-        let raw: BTreeMap<String, Box<RawValue>> = self.get(&path, &form, SMALL)?;
-        let mut values: BTreeMap<String, String> =
+        let raw: Map<String, Box<RawValue>> = self.get(&path, &form, SMALL)?;
+        let mut values: Map<String, String> =
             raw.into_iter().filter_map(|(key, raw)| Some((key, perl::printed(&raw)?))).collect();
         let digest = checked_digest(&path, values.remove("digest"))?;
         Ok(ConfigText { values, digest })

@@ -1,7 +1,5 @@
 //! The node and its cluster: who and what it is, what the token may, what else is there.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 
 use super::client::{Client, LIST, SMALL};
@@ -9,6 +7,7 @@ use super::error::PveError;
 use super::form::Form;
 use super::perl;
 use crate::model::guest::Vmid;
+use crate::model::sorted::Map;
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Version {
@@ -132,7 +131,7 @@ pub struct NodeTime {
 /// inherit, and a deeper path's roles replace what it would inherit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Permissions {
-    by_path: BTreeMap<String, BTreeMap<String, bool>>,
+    by_path: Map<String, Map<String, bool>>,
 }
 
 impl Permissions {
@@ -153,11 +152,11 @@ impl Permissions {
     }
 
     /// `/vms/100` -> privilege -> whether it also counts below.
-    pub fn by_path(&self) -> &BTreeMap<String, BTreeMap<String, bool>> {
+    pub fn by_path(&self) -> &Map<String, Map<String, bool>> {
         &self.by_path
     }
 
-    fn nearest(&self, path: &str) -> Option<(&str, &BTreeMap<String, bool>)> {
+    fn nearest(&self, path: &str) -> Option<(&str, &Map<String, bool>)> {
         let mut at = path;
         loop {
             if let Some((known, privileges)) = self.by_path.get_key_value(at) {
@@ -172,8 +171,8 @@ impl Permissions {
     }
 }
 
-impl FromIterator<(String, BTreeMap<String, bool>)> for Permissions {
-    fn from_iter<I: IntoIterator<Item = (String, BTreeMap<String, bool>)>>(paths: I) -> Self {
+impl FromIterator<(String, Map<String, bool>)> for Permissions {
+    fn from_iter<I: IntoIterator<Item = (String, Map<String, bool>)>>(paths: I) -> Self {
         Self { by_path: paths.into_iter().collect() }
     }
 }
@@ -264,9 +263,9 @@ impl Client {
     }
 
     pub fn permissions(&self) -> Result<Permissions, PveError> {
-        let raw: BTreeMap<String, BTreeMap<String, Propagates>> =
+        let raw: Map<String, Map<String, Propagates>> =
             self.get("/access/permissions", &Form::new(), LIST)?;
-        let plain = |privileges: BTreeMap<String, Propagates>| {
+        let plain = |privileges: Map<String, Propagates>| {
             privileges.into_iter().map(|(name, propagates)| (name, propagates.0)).collect()
         };
         Ok(Permissions { by_path: raw.into_iter().map(|(path, all)| (path, plain(all))).collect() })
@@ -318,9 +317,9 @@ struct FreeId(#[serde(deserialize_with = "perl::unsigned")] Option<u64>);
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use super::{NodeStatus, Permissions};
+    use crate::model::sorted::Map;
 
     #[test]
     fn a_node_s_numbers_are_read_from_perl() {
@@ -339,11 +338,11 @@ mod tests {
 
     #[test]
     fn the_nearest_path_decides() {
-        let of = |privileges: &[(&str, bool)]| -> BTreeMap<String, bool> {
+        let of = |privileges: &[(&str, bool)]| -> Map<String, bool> {
             privileges.iter().map(|(name, below)| ((*name).to_owned(), *below)).collect()
         };
         let permissions = Permissions {
-            by_path: BTreeMap::from([
+            by_path: Map::from([
                 ("/".to_owned(), of(&[("Sys.Audit", true), ("Sys.Modify", false)])),
                 ("/vms".to_owned(), of(&[("VM.Audit", true)])),
                 ("/vms/101".to_owned(), of(&[("VM.PowerMgmt", false)])),

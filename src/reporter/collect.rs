@@ -1,6 +1,5 @@
 //! One report out of its parts, each read on a thread of its own and waited for no longer than the deadline.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use crate::hub::wire::HostReport;
 use crate::hub::wire::report::{Clock, Cloudflared, Host, Problem, ServiceStatus};
 use crate::model::guest::Vmid;
 use crate::model::op::ClockTrust;
+use crate::model::sorted::Set;
 use crate::model::time::Timestamp;
 use crate::pve;
 
@@ -134,7 +134,7 @@ impl Collector {
         let clock_fault = told.as_ref().is_some_and(|told| told.clock != ClockTrust::Trusted);
         let mut guests = node.guests;
         for guest in &mut guests {
-            guest.managed = managed.map(|managed: &BTreeSet<Vmid>| managed.contains(&guest.vmid));
+            guest.managed = managed.map(|managed: &Set<Vmid>| managed.contains(&guest.vmid));
         }
         let root = Path::new("/");
         let agrees = [node.agrees, self.hub_agrees];

@@ -1,13 +1,14 @@
 //! The part of the report that the node itself answers: its figures, its guests, what the token may, its clock.
 //! Fails part by part: each reading that fails is a problem, and the next is tried, unless the node does not answer at all.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::time::Instant;
 
 use crate::clock;
 use crate::hub::wire::report::{Guest, Host, Privileges, Problem};
 use crate::model::guest::{GuestId, GuestKind, RunState};
 use crate::model::observed::ListedGuest;
+use crate::model::sorted::Map;
 use crate::model::time::Timestamp;
 use crate::pve::{Client, Connection, NodeStatus, PveError};
 
@@ -161,7 +162,7 @@ fn is_silence(error: &PveError) -> bool {
 }
 
 /// `lxc/101` -> the HA manager's word, of those it looks after: one call for all guests.
-fn ha_states(client: &Client) -> Result<BTreeMap<String, String>, PveError> {
+fn ha_states(client: &Client) -> Result<Map<String, String>, PveError> {
     let resources = client.cluster_resources()?;
     Ok(resources.into_iter().filter_map(|resource| Some((resource.id, resource.hastate?))).collect())
 }

@@ -1,10 +1,9 @@
 //! What a guest's configuration says of its size, for the report. Pure.
 
-use std::collections::BTreeMap;
-
 use crate::hub::wire::report::GuestSpec;
 use crate::model::guest::GuestKind;
 use crate::model::observed::GuestConfig;
+use crate::model::sorted::Map;
 
 const KIB: u64 = 1024;
 
@@ -29,7 +28,7 @@ fn memory(config: &GuestConfig) -> Option<u64> {
 }
 
 /// All disks together in GiB, rounded up; absent when there is none whose size is known.
-fn disk_gb(kind: GuestKind, config: &BTreeMap<String, String>) -> Option<u64> {
+fn disk_gb(kind: GuestKind, config: &Map<String, String>) -> Option<u64> {
     let sizes: Vec<u64> = config
         .iter()
         .filter(|(key, value)| is_disk(kind, key) && !value.split(',').any(|part| part == "media=cdrom"))

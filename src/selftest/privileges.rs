@@ -1,8 +1,7 @@
 //! Which privileges the configuration needs, which of them the token lacks, and which it has that nobody needs. Pure.
 
-use std::collections::BTreeSet;
-
 use crate::model::desired::DesiredGuest;
+use crate::model::sorted::Set;
 use crate::normalize::{self, Privilege};
 use crate::pve::Permissions;
 
@@ -61,7 +60,7 @@ pub(super) fn of_reports(node: &str) -> Vec<Need> {
 
 /// What the desired state needs on the guests that it names, and on nothing else.
 pub(super) fn of_desired(guests: &[DesiredGuest]) -> Vec<Need> {
-    let mut needs = BTreeSet::new();
+    let mut needs = Set::new();
     for guest in guests {
         let path = format!("/vms/{}", guest.guest.vmid);
         let mut need = |privilege, why| {
@@ -138,7 +137,7 @@ pub(super) fn excessive(needs: &[Need], granted: &Permissions) -> Vec<&'static s
 /// The two lines that grant what is missing on one path: a role with all that is needed there, because rights on a
 /// path replace those from above, and its assignment to user and token, because a token has at most its user's rights.
 pub(super) fn remedy(path: &str, needs: &[Need], token_id: &str) -> String {
-    let privileges: BTreeSet<&str> = needs
+    let privileges: Set<&str> = needs
         .iter()
         .filter(|need| need.path == path || path.starts_with(&format!("{}/", need.path)))
         .map(|need| need.privilege)
@@ -154,11 +153,11 @@ pub(super) fn remedy(path: &str, needs: &[Need], token_id: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use super::{Need, Weight, excessive, missing, of_desired, of_operations, of_reports, of_task, remedy};
     use crate::model::desired::{DesiredGuest, Field, Value, WantedRun};
     use crate::model::guest::{GuestId, GuestKind, Vmid};
+    use crate::model::sorted::Map;
     use crate::pve::Permissions;
 
     fn granted(paths: &[(&str, &[(&str, bool)])]) -> Permissions {
@@ -170,7 +169,7 @@ mod tests {
     fn guest(kind: GuestKind, vmid: u64, fields: &[Field]) -> DesiredGuest {
         DesiredGuest {
             run_state: Some(WantedRun::Running),
-            fields: fields.iter().map(|field| (*field, Value::Absent)).collect::<BTreeMap<_, _>>(),
+            fields: fields.iter().map(|field| (*field, Value::Absent)).collect::<Map<_, _>>(),
             ..DesiredGuest::new("web", GuestId::new(kind, Vmid::new(vmid).unwrap()))
         }
     }

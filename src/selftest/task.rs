@@ -2,7 +2,6 @@
 //! that a description comes back as it was written. Everything goes the way of the daemon's own changes: gate, journal,
 //! executor. What was changed is changed back, also after a failure in between, and what could not be is said.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crossbeam_channel::bounded;
@@ -14,6 +13,7 @@ use crate::journal::Journal;
 use crate::model::guest::{GuestId, GuestKind, Vmid};
 use crate::model::observed::{GuestConfig, GuestObservation, Presence, Reading};
 use crate::model::outcome::Outcome;
+use crate::model::sorted::{Map, Set};
 use crate::model::step::{ConfigChange, Step};
 use crate::pve::Client;
 
@@ -132,8 +132,8 @@ impl Proof<'_> {
     fn write(&self, seen: &GuestConfig, description: Option<&str>) -> Result<(), Verdict> {
         let mut change = ConfigChange { digest: seen.digest.clone(), ..ConfigChange::default() };
         match description {
-            Some(text) => change.set = BTreeMap::from([(DESCRIPTION.to_owned(), text.to_owned())]),
-            None => change.delete = BTreeSet::from([DESCRIPTION.to_owned()]),
+            Some(text) => change.set = Map::from([(DESCRIPTION.to_owned(), text.to_owned())]),
+            None => change.delete = Set::from([DESCRIPTION.to_owned()]),
         }
         let facts = Facts::observed(&GuestObservation {
             presence: Presence::NotListed,

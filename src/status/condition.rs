@@ -1,12 +1,11 @@
 //! The conditions of the agent as a whole: a fixed list, always all of it, each with a reason from a fixed list.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::{ResourceState, ResourceStatus};
 use crate::model::hold::Halt;
 use crate::model::op::ClockTrust;
+use crate::model::sorted::Map;
 use crate::model::time::Timestamp;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,7 +120,7 @@ pub enum Reach {
 /// All nine conditions, in their fixed order.
 pub fn conditions(
     situation: &Situation,
-    resources: &BTreeMap<String, ResourceStatus>,
+    resources: &Map<String, ResourceStatus>,
     previous: &[Condition],
     now: Timestamp,
 ) -> Vec<Condition> {
@@ -162,7 +161,7 @@ struct Tally<'a> {
 }
 
 impl<'a> Tally<'a> {
-    fn of(resources: &'a BTreeMap<String, ResourceStatus>) -> Self {
+    fn of(resources: &'a Map<String, ResourceStatus>) -> Self {
         let mut tally = Self { total: resources.len(), ..Self::default() };
         for (id, status) in resources {
             match status.state {

@@ -1,7 +1,5 @@
 //! The wire form, and the rules: one state per finding, `since` that tells how long, conditions that are always all there.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 
 use super::condition::{ManifestState, Reach, Situation, conditions};
@@ -16,6 +14,7 @@ use crate::model::guest::{RunState, Vmid};
 use crate::model::hold::{Halt, Hold, HoldReason};
 use crate::model::op::ClockTrust;
 use crate::model::outcome::{Failure, Outcome, Recourse};
+use crate::model::sorted::Map;
 use crate::model::time::Timestamp;
 
 fn at(seconds: u64) -> Timestamp {
@@ -151,7 +150,7 @@ fn quiet() -> Situation {
     }
 }
 
-fn resources(list: &[(&str, Progress)]) -> BTreeMap<String, ResourceStatus> {
+fn resources(list: &[(&str, Progress)]) -> Map<String, ResourceStatus> {
     list.iter().map(|(id, progress)| ((*id).to_owned(), at_time(progress.clone(), None, 0))).collect()
 }
 
@@ -164,7 +163,7 @@ use ConditionStatus::{False, True, Unknown};
 
 #[test]
 fn all_conditions_are_always_there_in_their_order() {
-    let names: Vec<String> = conditions(&quiet(), &BTreeMap::new(), &[], at(0))
+    let names: Vec<String> = conditions(&quiet(), &Map::new(), &[], at(0))
         .iter()
         .map(|condition| serde_json::to_value(condition.kind).unwrap().as_str().unwrap().to_owned())
         .collect();
@@ -270,7 +269,7 @@ fn what_was_not_looked_at_yet_is_not_ready() {
 
 #[test]
 fn a_condition_s_since_tells_how_long_it_has_lasted() {
-    let none = BTreeMap::new();
+    let none = Map::new();
     let first = conditions(&quiet(), &none, &[], at(0));
     let mut down = quiet();
     down.hub = Reach::Unreachable("timeout".to_owned());
@@ -304,8 +303,8 @@ fn agent_status() -> AgentStatus {
         manifest_sha256: None,
         at: at(0),
         paused: false,
-        resources: BTreeMap::new(),
-        conditions: conditions(&quiet(), &BTreeMap::new(), &[], at(0)),
+        resources: Map::new(),
+        conditions: conditions(&quiet(), &Map::new(), &[], at(0)),
         history: Vec::new(),
     }
 }

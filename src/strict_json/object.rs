@@ -1,8 +1,6 @@
 //! Reading an object member by member, each once: what is left over is an unknown field, and every fault says where
 //! it is, what was found and what is allowed.
 
-use std::collections::BTreeSet;
-
 use super::Json;
 
 /// Which rule was broken.
@@ -46,8 +44,7 @@ impl<'a> Object<'a> {
     pub fn read(value: &'a Json, path: &str) -> Result<Self, Fault> {
         let at = At { path: path.to_owned(), value };
         let Json::Object(pairs) = value else { return Err(at.refused("an object")) };
-        let mut seen = BTreeSet::new();
-        if let Some((key, _)) = pairs.iter().find(|(key, _)| !seen.insert(key)) {
+        if let Some((key, _)) = super::key_twice(pairs).and_then(|index| pairs.get(index)) {
             return Err(Fault {
                 path: member(path, key),
                 message: "the key stands there twice, allowed is once".to_owned(),

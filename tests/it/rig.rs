@@ -1,6 +1,5 @@
 //! Control, its observer and its lanes on real threads, against a simulated node on real sockets; ticks by hand.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -15,6 +14,7 @@ use felhom_agent::http::Trust;
 use felhom_agent::hub::wire::ControlEnvelope;
 use felhom_agent::journal::Journal;
 use felhom_agent::lanes::{self, Lanes, Permits};
+use felhom_agent::model::sorted::Set;
 use felhom_agent::ops::trust::TrustStore;
 use felhom_agent::ops::{Door, intake};
 use felhom_agent::paths::StateDir;
@@ -268,7 +268,7 @@ fn operating(trust: &Arc<TrustStore>) -> Operating {
     Operating {
         host_id: HOST.to_owned(),
         trust: Arc::clone(trust),
-        protected: BTreeSet::new(),
+        protected: Set::new(),
         evidence_max_age: Duration::from_secs(3600),
         rate_per_hour: 3,
         lock_wait: Duration::from_secs(600),

@@ -1,7 +1,5 @@
 //! Laws: nothing but the signed bytes is ever accepted (A3, A4), and what is written is read back.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use proptest::prelude::*;
 
 use super::super::testing::{HOST_ID, NODE, NOW, keyring_document, sign, situation, trust};
@@ -81,9 +79,9 @@ fn config() -> impl Strategy<Value = Action> {
     let value = text("abc 019=,:/\"\\<>~!", 0..=40).prop_map(|inner| format!("x{inner}x"));
     let key = || text("abcde_", 1..=10).prop_map(|rest| format!("k{rest}"));
     (proptest::collection::btree_map(key(), value, 1..5), proptest::collection::btree_set(key(), 0..5))
-        .prop_map(|(set, delete): (BTreeMap<String, String>, BTreeSet<String>)| {
+        .prop_map(|(set, delete)| {
             let delete = delete.into_iter().filter(|key| !set.contains_key(key)).collect();
-            Action::ConfigDestructive { set, delete }
+            Action::ConfigDestructive { set: set.into_iter().collect(), delete }
         })
 }
 
@@ -120,7 +118,7 @@ fn evidence() -> impl Strategy<Value = BackupEvidence> {
             volid,
             ctime: Timestamp::from_unix(ctime),
             size,
-            covers,
+            covers: covers.into_iter().collect(),
         })
 }
 

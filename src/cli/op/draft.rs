@@ -1,7 +1,5 @@
 //! `op draft`: writes down an operation, bound to the host and to the guest as it is now. Reads only; signs nothing.
 
-use std::collections::BTreeMap;
-
 use crate::authz::{MAX_NUMBER, Policy, SKEW_S, keyring, write};
 use crate::clock;
 use crate::config::{self, Config, Needs};
@@ -10,6 +8,7 @@ use crate::journal;
 use crate::model::guest::{GuestId, GuestKind, Vmid};
 use crate::model::image::GuestImage;
 use crate::model::op::{Action, OpKind, Operation, Role, Subject};
+use crate::model::sorted::Map;
 use crate::model::time::Timestamp;
 use crate::observe;
 use crate::pve::Client;
@@ -112,19 +111,19 @@ pub(in crate::cli) struct DraftArguments {
     role: Role,
     expires_s: u64,
     /// By option; a flag has an empty value.
-    given: BTreeMap<&'static str, Vec<String>>,
+    given: Map<&'static str, Vec<String>>,
 }
 
 impl DraftArguments {
     pub(super) fn parse(line: &mut Line) -> Result<Self, Stop> {
         let mut kind = None;
-        let mut given: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
+        let mut given: Map<&'static str, Vec<String>> = Map::new();
         while let Some(word) = line.next(&PAGE)? {
             match word {
                 Given::Option(name) if REPEATED.contains(&name) || !given.contains_key(name) => {
                     let value =
                         if FLAGS.contains(&name) { String::new() } else { line.text(&PAGE, option(name))? };
-                    given.entry(name).or_default().push(value);
+                    given.get_or_insert_with(name, Vec::new).push(value);
                 }
                 Given::Word(word) if kind.is_none() => kind = Some(kind::parse(&PAGE, &word)?),
                 other => return Err(PAGE.unexpected(&other)),
@@ -249,7 +248,7 @@ fn takes(kind: OpKind) -> (&'static [&'static str], &'static [&'static str]) {
     }
 }
 
-fn fits(kind: OpKind, given: &BTreeMap<&'static str, Vec<String>>) -> Result<(), Stop> {
+fn fits(kind: OpKind, given: &Map<&'static str, Vec<String>>) -> Result<(), Stop> {
     let (required, optional) = takes(kind);
     let known = |name: &str| [required, optional, &COMMON].iter().any(|names| names.contains(&name));
     if let Some(name) = given.keys().find(|name| !known(name)) {

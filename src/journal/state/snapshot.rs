@@ -41,11 +41,11 @@ impl State {
             let (guest, what, loss) = (*guest, what.clone(), Some(loss.clone()));
             records.push(Record::Decision(Decision { guest, what, loss }));
         }
-        records.extend(self.ops.values().map(Op::accepted));
+        records.extend(self.ops.values().map(|op| op.accepted()));
         for intent in self.intents.values() {
             records.extend(intent_records(intent));
         }
-        records.extend(self.ops.values().flat_map(Op::state_records));
+        records.extend(self.ops.values().flat_map(|op| op.state_records()));
         records.extend(self.doubts.iter().map(|(guest, doubt)| doubt_record(*guest, doubt)));
         records.iter().map(kept).collect()
     }

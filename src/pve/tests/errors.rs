@@ -1,18 +1,17 @@
 //! Every kind of error, as it comes over the wire.
 
-use std::collections::BTreeMap;
-
 use felhom_sim::server::{Action, Rule};
 
 use super::rig::{Rig, code, lxc, qemu, recorded};
 use crate::model::guest::GuestKind;
+use crate::model::sorted::Map;
 use crate::model::step::ConfigChange;
 use crate::pve::{Denied, PveError, TaskEnd};
 
 fn set(rig: &Rig, vmid: u64, key: &str, value: &str) -> Result<(), PveError> {
     let guest = lxc(vmid);
     let change = ConfigChange {
-        set: BTreeMap::from([(key.to_owned(), value.to_owned())]),
+        set: Map::from([(key.to_owned(), value.to_owned())]),
         digest: rig.client.pending(guest)?.digest,
         ..ConfigChange::default()
     };

@@ -1,14 +1,14 @@
 //! Every mutation: what is sent, and what it comes to.
 
-use crate::model::step::Step;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use felhom_sim::pve::PveSim;
 use felhom_sim::server::{Action, Rule};
 
 use super::rig::{Rig, code, exactly, lxc, qemu, recorded};
 use crate::model::guest::{GuestId, RunState};
-use crate::model::step::ConfigChange;
+use crate::model::sorted::{Map, Set};
+use crate::model::step::{ConfigChange, Step};
 use crate::pve::{
     BackupMode, BackupOrder, CloneOrder, ContentKind, CreateOrder, PveError, RestoreOrder, Submitted, TaskEnd,
 };
@@ -17,7 +17,7 @@ fn change(rig: &Rig, guest: GuestId, set: &[(&str, &str)], delete: &[&str]) -> C
     let own = |text: &str| text.to_owned();
     ConfigChange {
         set: set.iter().map(|(key, value)| (own(key), own(value))).collect(),
-        delete: delete.iter().map(|key| own(key)).collect::<BTreeSet<_>>(),
+        delete: delete.iter().map(|key| own(key)).collect::<Set<_>>(),
         digest: rig.client.pending(guest).unwrap().digest,
     }
 }
@@ -141,7 +141,7 @@ fn a_backup_is_made_restored_under_another_number_and_deleted() {
         volume: volumes[0].volid.clone(),
         storage: "store".to_owned(),
         unique: true,
-        config: BTreeMap::new(),
+        config: Map::new(),
     };
     let upid = rig.client.restore(&recorded(target), &restore).unwrap();
     assert_eq!(rig.wait(&upid), TaskEnd::Ok);
@@ -190,8 +190,7 @@ fn guests_are_made_cloned_grown_and_destroyed() {
     let config = rig.client.pending(copy).unwrap();
     assert_eq!(config.current["hostname"], "copy");
 
-    let config =
-        BTreeMap::from([("name".to_owned(), "made".to_owned()), ("memory".to_owned(), "64".to_owned())]);
+    let config = Map::from([("name".to_owned(), "made".to_owned()), ("memory".to_owned(), "64".to_owned())]);
     let upid = rig.client.create(&recorded(made), &CreateOrder { guest: made, config }).unwrap();
     assert_eq!(rig.wait(&upid), TaskEnd::Ok);
     assert_eq!(rig.client.pending(made).unwrap().current["name"], "made");

@@ -1,6 +1,5 @@
 //! A node with a guest that has everything to lose, people who sign, and an operation's way from its draft to its end.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -14,6 +13,7 @@ use felhom_agent::model::guest::{GuestId, GuestKind, Vmid};
 use felhom_agent::model::image::GuestImage;
 use felhom_agent::model::op::{Action as Ordered, ClockTrust, RejectCode, Rejected};
 use felhom_agent::model::outcome::Outcome;
+use felhom_agent::model::sorted::Set;
 use felhom_agent::model::time::Timestamp;
 use felhom_agent::secret::Secret;
 use felhom_agent::{observe, pve};
@@ -100,7 +100,7 @@ impl Scene {
             guards: Guards {
                 managed: true,
                 data_bearing: true,
-                protected: BTreeSet::new(),
+                protected: Set::new(),
                 evidence_max_age_s: DAY_S,
                 backups: Vec::new(),
                 now: Timestamp::from_unix(sign::now()),
@@ -162,8 +162,7 @@ impl Scene {
     pub(super) fn operate_by(&self, order: &Order, keys: &[&Key]) -> Result<Outcome, Rejected> {
         let op = self.verified(order, keys);
         let image = observe::image(&self.client, op.op().subject.as_ref().unwrap().guest)?;
-        let mut volids: BTreeSet<String> =
-            op.op().evidence.iter().map(|backup| backup.volid.clone()).collect();
+        let mut volids: Set<String> = op.op().evidence.iter().map(|backup| backup.volid.clone()).collect();
         if let Ordered::BackupDelete { volid } | Ordered::GuestRestoreOver { volid, .. } = &op.op().action {
             volids.insert(volid.clone());
         }

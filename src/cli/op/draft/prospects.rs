@@ -1,11 +1,10 @@
 //! What would become of a draft if it were signed and brought now: the evidence that it finds, and what stands in its way.
 
-use std::collections::BTreeSet;
-
 use crate::config::{Config, DesiredSource};
 use crate::consent::{self, Guards};
 use crate::model::image::{GuestImage, SeenBackup};
 use crate::model::op::{Action, BackupEvidence, Operation, RejectCode};
+use crate::model::sorted::Set;
 use crate::model::time::Timestamp;
 use crate::observe;
 use crate::pve::Client;
@@ -25,7 +24,7 @@ pub(super) fn look(client: &Client, config: &Config, op: &mut Operation, image: 
     };
     desired(config, image, &mut guards, &mut warnings);
     if let Some(volid) = named_backup(&op.action) {
-        guards.backups.extend(observe::named_backups(client, image, &BTreeSet::from([volid])));
+        guards.backups.extend(observe::named_backups(client, image, &Set::from([volid])));
     }
     if op.action.needs_evidence() {
         match observe::newest_backup(client, image) {
