@@ -2,7 +2,7 @@
 
 use crossbeam_channel::Sender;
 
-use super::{AUDIT_TAIL, Control};
+use super::{AUDIT_TAIL, Control, Looking};
 use crate::clock;
 use crate::journal::AuditEntry;
 use crate::model::guest::{GuestId, Vmid};
@@ -33,6 +33,8 @@ pub struct Answer {
     pub expendable: Set<Vmid>,
     /// How many looks at the node have come back, and when the last one did.
     pub looks: u64,
+    /// Whether one is under way.
+    pub looking: bool,
     pub looked_at: Option<Timestamp>,
     /// The guests with a job in their lane.
     pub busy: Vec<GuestId>,
@@ -83,6 +85,7 @@ impl Control {
             status: AgentStatus { at: clock::now(), ..self.status.clone() },
             managed: self.keeper.guests().iter().map(|guest| guest.guest.vmid).collect(),
             looks: self.looks,
+            looking: self.look != Looking::No,
             looked_at: self.seen.as_ref().map(|seen| seen.at),
             busy: self.book.busy(),
             reports: self.reports,

@@ -12,10 +12,21 @@ use crate::strace::{self, Attached, Done, Trap, WATCHED};
 
 /// The first call that matches, from a place in the trace on.
 fn first<'a>(trace: &'a [Done], from: usize, what: &str, matches: impl Fn(&Done) -> bool) -> &'a Done {
-    trace.iter().find(|done| done.entered >= from && matches(done)).unwrap_or_else(|| {
-        let rest: Vec<_> = trace.iter().filter(|done| done.entered >= from).collect();
-        panic!("no {what} in the trace after line {from}:\n{rest:#?}")
-    })
+    let found = trace.iter().find(|done| done.entered >= from && matches(done));
+    found.unwrap_or_else(|| panic!("no {what} in the trace after line {from}"))
+}
+
+/// The whole trace, if what follows fails.
+struct Told<'a>(&'a [Done]);
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            for Done { thread, name, call, said, returned, entered, left } in self.0 {
+                println!("{entered}-{left} {thread} {name}: {call}({said}) = {returned}");
+            }
+        }
+    }
 }
 
 fn writes(done: &Done, kind: &str) -> bool {
@@ -38,6 +49,7 @@ fn the_order_holds(play: Play, request: &str, poll: &str) {
     daemon.stop();
     assert!(!scene.stage.mutations().is_empty(), "{}", scene.story());
     let trace = strace::read(&out);
+    let _told = Told(&trace);
     let sent = first(&trace, 0, request, |done| done.is(&["sendto", "write"], request));
     let mine = |done: &Done| done.thread == sent.thread;
     let intent = trace
@@ -109,6 +121,7 @@ fn an_intent_that_does_not_reach_the_disk_is_not_sent() {
         stage.looks(&daemon, 2);
         daemon.crash();
         let trace = tracer.read(&out);
+        let _told = Told(&trace);
         let intent = first(&trace, 0, "intent", |done| writes(done, "intent"));
         let synced = first(&trace, intent.left, "sync of the intent", |done| done.is_sync("/state/journal/"));
         assert!(synced.returned.contains(*error), "{synced:?}");
@@ -117,8 +130,8 @@ fn an_intent_that_does_not_reach_the_disk_is_not_sent() {
     }
 }
 
-/// Longer than a spoilt run has anything to do.
-const LONG: Duration = Duration::from_secs(20);
+/// Longer than a run has anything to do, each of its calls held up, on a machine that has other things to do.
+const LONG: Duration = Duration::from_secs(120);
 
 /// Whether everything is wanted, or what a test suite has time for; and with which seed the random part begins.
 #[derive(Clone, Copy, Debug)]

@@ -311,10 +311,11 @@ fn while_the_hub_blocks_nothing_is_changed_not_even_after_a_restart() {
 #[test]
 fn a_block_between_two_steps_stops_the_second() {
     let rig = Rig::new();
-    rig.sim.fault(Rule::new(Action::Delay { ms: 400 }).method("PUT").path("/lxc/100/config").once());
+    let held = rig.sim.fault(Rule::new(Action::Hold).method("PUT").path("/lxc/100/config").once());
     rig.desire(&manifest(1, &[lxc("web", json!({"vmid": 100, "run_state": "running", "cores": 2}))]));
     rig.until("the first step", |sim| sim.calls().iter().any(|call| call.method == "PUT"));
     rig.hub_says(r#"{"blocked":true}"#);
+    rig.sim.remove_fault(held);
     rig.wait("the second step's hold", |answer| answer.busy.is_empty());
     assert_eq!(rig.resource("web").hold.map(|hold| hold.reason), Some(HoldReason::Blocked));
     assert_eq!(rig.mutation_lines(), ["PUT /nodes/pve/lxc/100/config"]);
@@ -338,10 +339,11 @@ fn a_refused_document_leaves_the_one_before_in_force() {
 #[test]
 fn a_job_takes_no_further_step_for_a_desired_state_that_is_no_longer_in_force() {
     let rig = Rig::new();
-    rig.sim.fault(Rule::new(Action::Delay { ms: 400 }).method("PUT").path("/lxc/100/config").once());
+    let held = rig.sim.fault(Rule::new(Action::Hold).method("PUT").path("/lxc/100/config").once());
     rig.desire(&manifest(1, &[lxc("web", json!({"vmid": 100, "run_state": "running", "cores": 2}))]));
     rig.until("the first step", |sim| sim.calls().iter().any(|call| call.method == "PUT"));
     rig.desire(&manifest(2, &[lxc("web", json!({"vmid": 100, "run_state": "stopped", "cores": 3}))]));
+    rig.sim.remove_fault(held);
     rig.wait("the new state", |answer| {
         let web = &answer.status.resources["web"];
         (web.generation, web.state) == (2, ResourceState::Ready)

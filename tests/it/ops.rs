@@ -310,7 +310,7 @@ fn an_operation_that_is_not_valid_any_more_after_a_crash_ends_with_the_reason() 
 fn an_operation_whose_call_was_sent_before_a_crash_is_not_sent_again() {
     let stage = stage();
     let daemon = ready(&stage);
-    stage.node.fault(Rule::new(Action::Delay { ms: 20_000 }).method("POST").path("/101/status/stop").once());
+    stage.node.fault(Rule::new(Action::Hold).method("POST").path("/101/status/stop").once());
     let order = timed(&stage, &daemon, stop(&stage, 101));
     let op_id = offer(&stage, &order, &[&people().otto]);
     daemon.until("the call", || !stage.runs(101));

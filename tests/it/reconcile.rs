@@ -178,7 +178,7 @@ fn a_backup_job_whose_log_cannot_be_read_may_be_at_the_guest() {
 #[test]
 fn a_write_that_meets_somebody_else_s_change_is_planned_again() {
     let rig = Rig::new();
-    rig.sim.fault(Rule::new(Action::DelayWork { ms: 300 }).method("PUT").path("/lxc/100/config").once());
+    let held = rig.sim.fault(Rule::new(Action::HoldWork).method("PUT").path("/lxc/100/config").once());
     rig.desire(&manifest(1, &[lxc("web", json!({"vmid": 100, "cores": 2}))]));
     rig.until("the first write", |sim| sim.calls().iter().any(|call| call.method == "PUT"));
     rig.sim.world(|world| {
@@ -187,6 +187,7 @@ fn a_write_that_meets_somebody_else_s_change_is_planned_again() {
         config.main.keys.insert("memory".to_owned(), "144".to_owned());
         guest.save(&config);
     });
+    rig.sim.remove_fault(held);
     rig.settle();
     let writes = rig.mutations();
     assert_eq!(writes.len(), 2);

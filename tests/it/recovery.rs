@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use crate::daemon::{START_100, memory, running, until_memory, until_reports};
 use crate::stage::{Daemon, HOST_ID, Stage};
 
-/// The answer to the start of 100 is delayed by `ms`, and so is the start itself; the daemon waits for it.
-fn in_mid_call(ms: u64) -> (Stage, Daemon) {
+/// The start of 100 was asked for, and begins when the fault is taken away; the daemon waits for the answer.
+fn in_mid_call() -> (Stage, Daemon) {
     let stage = Stage::new(|_| {});
     stage.configure(|config| config["agent"]["stop_seconds"] = json!(1));
-    stage.node.fault(Rule::new(Action::DelayWork { ms }).method("POST").path("/status/start").once());
+    stage.node.fault(Rule::new(Action::HoldWork).method("POST").path("/status/start").once());
     stage.desire(1, &running(100));
     let daemon = stage.daemon();
     daemon.until("the start is asked for", || stage.count(START_100) == 1);
@@ -26,6 +26,7 @@ fn in_mid_call(ms: u64) -> (Stage, Daemon) {
 fn it_is_found_out_and_not_repeated(stage: &Stage) {
     let daemon = stage.daemon();
     daemon.says("begun before and its end is not known: start lxc/100");
+    stage.node.clear_faults();
     daemon.until("100 runs", || stage.runs(100));
     daemon.says("guest-100 (lxc/100) is in order");
     stage.looks(&daemon, 3);
@@ -35,14 +36,14 @@ fn it_is_found_out_and_not_repeated(stage: &Stage) {
 
 #[test]
 fn a_crash_while_the_answer_is_awaited_does_nothing_twice() {
-    let (stage, daemon) = in_mid_call(4_000);
+    let (stage, daemon) = in_mid_call();
     daemon.crash();
     it_is_found_out_and_not_repeated(&stage);
 }
 
 #[test]
 fn an_end_while_the_answer_is_awaited_does_nothing_twice() {
-    let (stage, mut daemon) = in_mid_call(8_000);
+    let (stage, mut daemon) = in_mid_call();
     daemon.signal("TERM");
     assert_eq!(daemon.end().code(), Some(0), "{}", daemon.said());
     it_is_found_out_and_not_repeated(&stage);

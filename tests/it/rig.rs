@@ -26,8 +26,8 @@ use felhom_sim::pve::{Options, PveSim};
 use felhom_sim::server::Call;
 use serde_json::{Value, json};
 
-/// Longer than anything takes that does not hang.
-const LONG: Duration = Duration::from_secs(30);
+/// Longer than anything takes that does not hang, on a machine that has other things to do.
+const LONG: Duration = Duration::from_secs(120);
 
 pub(crate) const HOST: &str = "h1";
 
@@ -55,7 +55,7 @@ pub(crate) struct Kit {
 impl Default for Kit {
     fn default() -> Self {
         let state = Arc::new(tempfile::tempdir().unwrap());
-        Self { token: None, state, task_within: LONG, timeout: Duration::from_secs(5) }
+        Self { token: None, state, task_within: LONG, timeout: Duration::from_secs(30) }
     }
 }
 
@@ -166,20 +166,24 @@ impl Rig {
         answer.recv_timeout(LONG).expect("control answers from memory")
     }
 
+    /// Control has taken it when this returns.
     pub(crate) fn desire(&self, document: &Value) {
         self.events.send(Event::Desired(Found::Document(document.to_string().into_bytes()))).unwrap();
+        self.ask();
     }
 
+    /// Control has heard it when this returns.
     pub(crate) fn hub_says(&self, envelope: &str) {
         let envelope: ControlEnvelope = serde_json::from_str(envelope).unwrap();
         self.events.send(Event::Envelope(envelope)).unwrap();
+        self.ask();
     }
 
-    /// A tick, a look, and whatever the lanes do about it.
+    /// A tick, a look that begins after it, and whatever the lanes do about it.
     pub(crate) fn round(&self) -> Answer {
-        let before = self.ask().looks;
+        let before = self.wait("the look before", |answer| !answer.looking).looks;
         self.ticks.send(()).unwrap();
-        self.wait("a round", |answer| answer.looks > before && answer.busy.is_empty())
+        self.wait("a round", |answer| answer.looks > before && is_calm(answer))
     }
 
     pub(crate) fn wait(&self, what: &str, mut done: impl FnMut(&Answer) -> bool) -> Answer {
@@ -194,12 +198,12 @@ impl Rig {
         }
     }
 
-    /// Until every resource is in order.
+    /// Until every resource is in order, by a look at what is desired now.
     pub(crate) fn settle(&self) -> Answer {
         let ready = |resource: &ResourceStatus| resource.state == ResourceState::Ready;
         self.wait("order", |answer| {
             !answer.status.resources.is_empty()
-                && answer.busy.is_empty()
+                && is_calm(answer)
                 && answer.status.resources.values().all(ready)
         })
     }
@@ -236,10 +240,17 @@ impl Rig {
 
 impl Drop for Rig {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        if std::thread::panicking() {
+            println!("{}", crate::stage::story("node", &self.sim.calls()));
+        } else {
             self.stop();
         }
     }
+}
+
+/// Whether nobody looks at the node or works on a guest.
+fn is_calm(answer: &Answer) -> bool {
+    !answer.looking && answer.busy.is_empty()
 }
 
 /// Gives the others a moment.

@@ -12,9 +12,10 @@ use crate::daemon::{START_100, memory, running, until_memory, until_reports};
 use crate::recovery::open_steps;
 use crate::stage::{Daemon, Stage, lxc, manifest, write};
 
-/// Guest 100 takes long to start; the daemon waits for that when this returns.
+/// The start of guest 100 hangs until it is let go; the daemon waits for that when this returns.
 fn in_mid_task() -> (Stage, Daemon) {
-    let stage = Stage::new(|world| world.pace.start = 150.0);
+    let stage = Stage::new(|_| {});
+    stage.hang("vzstart");
     stage.desire(1, &running(100));
     let daemon = stage.daemon();
     daemon.until("the start is asked for and followed", || {
@@ -30,10 +31,12 @@ fn in_mid_task() -> (Stage, Daemon) {
 /// Starts the agent anew and holds that it finds the task, or its end, and starts nothing again.
 fn the_task_is_not_repeated(stage: &Stage) {
     let daemon = stage.daemon();
+    daemon.says("a task of ours is under way");
+    stage.let_go();
     daemon.until("100 runs", || stage.runs(100));
     stage.looks(&daemon, 3);
     assert_eq!(stage.mutation_lines(), [START_100]);
-    assert!(daemon.stop().contains("a task of ours is under way"));
+    daemon.stop();
 }
 
 #[test]
@@ -61,12 +64,16 @@ fn a_task_that_ends_between_two_reads_is_not_repeated() {
     let (stage, daemon) = in_mid_task();
     daemon.crash();
     // The list of tasks is made when the task is over, whatever was read before it.
-    let fault =
-        stage.node.fault(Rule::new(Action::DelayWork { ms: 4_000 }).method("GET").path("/nodes/pve/tasks"));
+    let fault = stage.node.fault(Rule::new(Action::HoldWork).method("GET").path("/nodes/pve/tasks"));
+    let before = stage.node.calls().len();
     let daemon = stage.daemon();
+    daemon.until("the list is asked for", || {
+        stage.node.calls()[before..].iter().any(|call| call.line() == "GET /nodes/pve/tasks")
+    });
+    stage.let_go();
     daemon.until("100 runs", || stage.runs(100));
-    daemon.says("guest-100 (lxc/100) is in order");
     stage.node.remove_fault(fault);
+    daemon.says("guest-100 (lxc/100) is in order");
     stage.looks(&daemon, 2);
     assert_eq!(stage.mutation_lines(), [START_100]);
     daemon.stop();
@@ -75,8 +82,11 @@ fn a_task_that_ends_between_two_reads_is_not_repeated() {
 #[test]
 fn a_configuration_taken_in_mid_task_repeats_nothing() {
     let (stage, daemon) = in_mid_task();
-    stage.configure(|config| config["agent"]["log"] = json!("debug"));
+    stage.configure(|config| config["limits"] = json!({"power": 2}));
     daemon.signal("HUP");
+    daemon.until("the new configuration is in force", || daemon.said().matches(": host host-1").count() == 2);
+    daemon.says("a task of ours is under way");
+    stage.let_go();
     daemon.until("100 runs", || stage.runs(100));
     stage.looks(&daemon, 3);
     assert_eq!(stage.mutation_lines(), [START_100]);

@@ -46,7 +46,10 @@ impl Stage {
     pub(crate) fn on(arrange: impl FnOnce(&mut World), serve: impl FnOnce(&mut pve::Options)) -> Self {
         let mut world = World::facts_world();
         arrange(&mut world);
-        let mut options = pve::Options { world, time_scale: 0.02, ..pve::Options::default() };
+        // A real node closes a connection that is idle for 5 s, and the agent keeps none for so long; on a machine that stands still at
+        // times the one could meet the other, and a call would be lost that no test has taken away.
+        let idle = Duration::from_secs(60);
+        let mut options = pve::Options { world, time_scale: 0.02, idle, ..pve::Options::default() };
         serve(&mut options);
         let node = PveSim::start(options);
         let hub = HubSim::start(hub::Options { key: HUB_KEY.to_owned(), ..hub::Options::default() });
@@ -229,12 +232,64 @@ impl Stage {
         });
     }
 
+    /// Lets no task of this type go on from here: `vzstart`.
+    pub(crate) fn hang(&self, kind: &str) {
+        self.node.world(|world| world.faults.hung_types.insert(kind.to_owned()));
+    }
+
+    /// Lets the tasks go on that hang.
+    pub(crate) fn let_go(&self) {
+        self.node.world(|world| world.faults.hung_types.clear());
+    }
+
+    /// Takes the state directory away from whoever uses it, at one blow.
+    pub(crate) fn lose_state(&self) {
+        fs::rename(self.state_dir(), self.path("lost")).expect("it was there");
+        // Somebody may still write into what is open there.
+        let deadline = Instant::now() + PATIENCE;
+        while fs::remove_dir_all(self.path("lost")).is_err() {
+            assert!(Instant::now() < deadline, "somebody goes on making files in a folder that is gone");
+            pause();
+        }
+    }
+
     /// Waits until the daemon has begun and ended some more looks at the node.
     pub(crate) fn looks(&self, daemon: &Daemon, count: usize) {
         let lists = || self.count("GET /nodes/pve/lxc");
         let before = lists();
         daemon.until("more looks at the node", || lists() >= before + count);
     }
+}
+
+/// What a failed test is found out from: what each daemon said, which calls there were.
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        println!("{}", story("node", &self.node.calls()));
+        println!("{}", story("hub", &self.hub.calls()));
+        for number in 1..=self.started() {
+            let said = fs::read(self.said(number)).unwrap_or_default();
+            println!("daemon {number} said:\n{}", String::from_utf8_lossy(&said));
+        }
+    }
+}
+
+/// The last calls, and whatever would change something.
+pub(crate) fn story(whose: &str, calls: &[Call]) -> String {
+    let last = calls.len().saturating_sub(60);
+    let told = calls.iter().enumerate().filter(|(at, call)| *at >= last || call.is_mutation());
+    let lines: Vec<String> = told
+        .map(|(_, call)| {
+            let Call { at_ms, answered_ms, connection, status, reason, .. } = call;
+            format!(
+                "{at_ms:>7} ms to {answered_ms:?} on {connection}: {} -> {status:?} {reason}",
+                call.line()
+            )
+        })
+        .collect();
+    format!("{} calls to the {whose}:\n{}", calls.len(), lines.join("\n"))
 }
 
 /// A desired state for this host.

@@ -44,7 +44,10 @@ fn parse(page: &str) -> BTreeMap<String, f64> {
 #[test]
 fn the_metrics_are_well_formed_and_true() {
     let (stage, daemon) = settled();
-    daemon.until("a report", || get(&stage, "/metrics").body.contains("{result=\"arrived\"} 1"));
+    daemon.until("a report, and nobody at work", || {
+        let page = get(&stage, "/metrics").body;
+        page.contains("{result=\"arrived\"} 1") && page.contains("\nfelhom_agent_busy_guests 0\n")
+    });
     let page = get(&stage, "/metrics");
     assert!(page.head.contains("text/plain; version=0.0.4"), "{page:?}");
     let series = parse(&page.body);

@@ -155,11 +155,12 @@ impl Service for HubService {
             call.params.insert(String::new(), String::from_utf8_lossy(&request.body).into_owned());
         });
         let answer = hit.before().unwrap_or_else(|| {
-            std::thread::sleep(hit.work_delay());
+            shared.faults.before_work(&hit);
             call.note(|call| call.worked = true);
             hit.after(Answer::keep(shared.authenticated(request)))
         });
         call.answered(answer.response.status, &answer.response.reason);
+        shared.faults.before_answer(&hit);
         answer
     }
 }

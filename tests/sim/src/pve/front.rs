@@ -247,11 +247,12 @@ impl Service for Front {
         let answer = match hit.before() {
             Some(answer) => answer,
             None => {
-                std::thread::sleep(hit.work_delay());
+                self.faults.before_work(&hit);
                 hit.after(self.call(request, &pending))
             }
         };
         pending.answered(answer.response.status, &answer.response.reason);
+        self.faults.before_answer(&hit);
         answer
     }
 

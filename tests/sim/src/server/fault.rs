@@ -1,7 +1,7 @@
 //! Faults by rule: which calls go wrong, how, and how often.
 
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,10 @@ pub enum Action {
     Delay { ms: u64 },
     /// The work is done this much later (real time).
     DelayWork { ms: u64 },
+    /// The work is done at once; the answer comes when the rule is taken away, and not before.
+    Hold,
+    /// The work is done when the rule is taken away.
+    HoldWork,
     /// The connection breaks and nothing was done.
     DropBefore,
     /// The work is done and the connection breaks without an answer.
@@ -153,7 +157,7 @@ impl Action {
     fn apply(&self, answer: &mut Answer) {
         match self {
             Self::Delay { ms } => answer.delay += Duration::from_millis(*ms),
-            Self::DelayWork { .. } => {}
+            Self::DelayWork { .. } | Self::Hold | Self::HoldWork => {}
             Self::DropBefore | Self::DropAfter => {
                 *answer = Answer { delay: answer.delay, ..Answer::nothing() }
             }
@@ -204,9 +208,12 @@ struct Active {
     seen: u32,
 }
 
-/// The actions that hit one call.
+/// The actions that hit one call, each with its rule.
 #[derive(Clone, Debug, Default)]
-pub struct Hit(Vec<Action>);
+pub struct Hit(Vec<(u64, Action)>);
+
+/// A rule that nobody takes away holds nothing for ever.
+const LONGEST_HOLD: Duration = Duration::from_secs(300);
 
 impl Faults {
     pub fn add(&self, rule: Rule) -> u64 {
@@ -247,34 +254,48 @@ impl Faults {
             active.seen += 1;
             let past = rule.count.is_some_and(|count| active.seen >= rule.nth.saturating_add(count));
             if active.seen >= rule.nth && !past {
-                actions.push(rule.action.clone());
+                actions.push((active.id, rule.action.clone()));
             }
         }
         Hit(actions)
+    }
+
+    /// Waits as long as the call's work is delayed or held.
+    pub fn before_work(&self, hit: &Hit) {
+        let delays = hit.0.iter().map(|(_, action)| match action {
+            Action::DelayWork { ms } => Duration::from_millis(*ms),
+            _ => Duration::ZERO,
+        });
+        std::thread::sleep(delays.sum());
+        self.while_held(hit, &Action::HoldWork);
+    }
+
+    /// Waits as long as the call's answer is held.
+    pub fn before_answer(&self, hit: &Hit) {
+        self.while_held(hit, &Action::Hold);
+    }
+
+    fn while_held(&self, hit: &Hit, by: &Action) {
+        let end = Instant::now() + LONGEST_HOLD;
+        let is_held = || hit.0.iter().any(|(id, action)| action == by && self.seen(*id).is_some());
+        while is_held() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 
 impl Hit {
     /// The answer of a call that is never worked on.
     pub fn before(&self) -> Option<Answer> {
-        self.0.iter().find(|action| action.stands_before_work())?;
+        self.0.iter().find(|(_, action)| action.stands_before_work())?;
         let mut answer = Answer::nothing();
-        self.0.iter().for_each(|action| action.apply(&mut answer));
+        self.0.iter().for_each(|(_, action)| action.apply(&mut answer));
         Some(answer)
-    }
-
-    /// How long the work waits.
-    pub fn work_delay(&self) -> Duration {
-        let delays = self.0.iter().map(|action| match action {
-            Action::DelayWork { ms } => Duration::from_millis(*ms),
-            _ => Duration::ZERO,
-        });
-        delays.sum()
     }
 
     /// Changes the answer of a call that was worked on.
     pub fn after(&self, mut answer: Answer) -> Answer {
-        self.0.iter().for_each(|action| action.apply(&mut answer));
+        self.0.iter().for_each(|(_, action)| action.apply(&mut answer));
         answer
     }
 
