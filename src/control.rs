@@ -17,6 +17,7 @@ mod event;
 pub mod observer;
 mod operate;
 mod operated;
+mod rights;
 mod settle;
 pub mod store;
 mod told;

@@ -9,6 +9,7 @@ pub mod image;
 pub mod observed;
 pub mod op;
 pub mod outcome;
+pub mod permissions;
 pub mod sorted;
 pub mod step;
 pub mod time;

@@ -19,6 +19,7 @@ mod fields;
 mod guest;
 mod holds;
 mod json;
+pub mod preflight;
 mod sight;
 pub mod text;
 mod words;

@@ -26,8 +26,8 @@ pub use self::client::{Client, Connection, Submitted};
 pub use self::error::{Denied, PveError};
 pub use self::guests::{CloneOrder, ConfigText, CreateOrder, GuestStatus, View};
 pub use self::node::{
-    ClusterEntry, ClusterOptions, ClusterResource, NodeEntry, NodeStatus, NodeTime, Permissions, Pool,
-    PoolMember, Space, Version,
+    ClusterEntry, ClusterOptions, ClusterResource, NodeEntry, NodeStatus, NodeTime, Pool, PoolMember, Space,
+    Version,
 };
 pub use self::snapshots::Snapshot;
 pub use self::storage::{ContentKind, Storage, Volume};

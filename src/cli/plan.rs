@@ -13,7 +13,7 @@ use crate::model::desired::DesiredState;
 use crate::model::guest::GuestId;
 use crate::observe;
 use crate::paths::StateDir;
-use crate::plan::{self, Plan, Settings, text};
+use crate::plan::{self, Plan, Settings, preflight, text};
 use crate::pve::Client;
 
 use super::exit::Exit;
@@ -145,5 +145,11 @@ fn planned(config: &Config, desired: &DesiredState) -> Result<Plan, Failure> {
     if let Ok(tag_case) = observe::tag_case(&client) {
         settings.tag_case = tag_case;
     }
-    Ok(plan::plan(desired, &seen, &settings))
+    let mut plan = plan::plan(desired, &seen, &settings);
+    if let Some(granted) = plan.has_steps().then(|| client.permissions().ok()).flatten() {
+        for guest in &mut plan.guests {
+            preflight::check(guest, &granted, &proxmox.token_id);
+        }
+    }
+    Ok(plan)
 }

@@ -98,7 +98,10 @@ impl Control {
 
     fn planned(&self) -> Option<Planned> {
         let Seen { node, at } = self.seen.as_ref()?;
-        let plan = plan::plan(self.keeper.state()?, node, &self.setup.plan);
+        let mut plan = plan::plan(self.keeper.state()?, node, &self.setup.plan);
+        for guest in &mut plan.guests {
+            self.worker.rights.check_known(guest, &self.setup.work.connection.token_id);
+        }
         Some(Planned { plan, looked_at: *at })
     }
 }

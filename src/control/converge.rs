@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, TryRecvError};
 
 use super::brake::{Brake, Go, Revision};
 use super::operate::Operating;
+use super::rights::Rights;
 use crate::clock;
 use crate::execute::{Executor, NOT_SENT, Open, Settling, Waited};
 use crate::gate::{self, Approved, Facts};
@@ -28,6 +29,9 @@ use crate::status::{LastAction, ResourceError};
 
 /// The code of a step that may or may not have been carried out.
 pub(super) const UNCERTAIN: &str = "uncertain";
+
+/// The code of what Proxmox refused to this token.
+const FORBIDDEN: &str = "permission";
 
 /// More rounds than any plan has steps: a guest that still differs after them is being changed by somebody else.
 const ROUNDS: usize = 8;
@@ -55,6 +59,7 @@ pub(super) struct Worker {
     pub(super) brake: Brake,
     /// Shared by the lanes: one set of trusted roots, one resumable TLS session, a few kept connections.
     client: OnceLock<pve::Client>,
+    pub(super) rights: Rights,
     /// Disconnected when the lanes are to come to a safe point.
     pub(super) stop: Receiver<()>,
 }
@@ -108,7 +113,7 @@ struct Job<'a> {
 
 impl Worker {
     pub(super) fn new(work: Work, brake: Brake, stop: Receiver<()>) -> Self {
-        Self { work, brake, client: OnceLock::new(), stop }
+        Self { work, brake, client: OnceLock::new(), rights: Rights::default(), stop }
     }
 
     pub(super) fn converge(
@@ -225,6 +230,8 @@ impl Job<'_> {
             };
         }
         let plan = self.plan.insert(plan::plan_guest(self.guest, &look.seen, self.settings));
+        let worker = self.worker;
+        worker.rights.check(plan, self.executor.client(), &worker.work.connection.token_id);
         if let Some(failure) = &plan.failure {
             return Some(failed_end(failure.code, failure.message.clone(), failure.recourse));
         }
@@ -282,7 +289,8 @@ impl Job<'_> {
                 remedy: "wait; it is looked at again".to_owned(),
             })),
             Outcome::Failed(Failure { code, message, recourse, upid: _ }) => {
-                Some(failed_end(code, message, recourse))
+                let lacking = if code == FORBIDDEN { self.lacking() } else { None };
+                Some(lacking.map_or_else(|| failed_end(code, message, recourse), End::Held))
             }
             Outcome::Uncertain { message, upid: _ } => {
                 Some(failed_end(UNCERTAIN, message, Recourse::Terminal))
@@ -297,6 +305,15 @@ impl Job<'_> {
                 Some(if self.worker.is_stopping() { End::Stopped } else { End::StillRunning })
             }
         }
+    }
+
+    /// Proxmox refused what the rights as last read allow: they were taken away since then, or do not tell all.
+    fn lacking(&mut self) -> Option<Hold> {
+        let Work { connection, .. } = &self.worker.work;
+        let plan = self.plan.as_mut()?;
+        self.worker.rights.forget();
+        self.worker.rights.check(plan, self.executor.client(), &connection.token_id);
+        plan.hold.clone()
     }
 
     /// The permit of this step's class; kept from one step to the next while the class is the same.

@@ -27,7 +27,7 @@ fn wanted(resource: Free) -> DesiredGuest {
 }
 
 /// `web`, container 101, with this spec.
-fn web(mut spec: Free) -> DesiredGuest {
+pub(super) fn web(mut spec: Free) -> DesiredGuest {
     spec["vmid"] = json!(101);
     wanted(json!({"id": "web", "kind": "lxc_guest", "spec": spec}))
 }
@@ -38,7 +38,7 @@ fn db(mut spec: Free) -> DesiredGuest {
     wanted(json!({"id": "db", "kind": "vm_guest", "spec": spec}))
 }
 
-fn container(run: RunState, config: &[(&str, &str)]) -> Guest {
+pub(super) fn container(run: RunState, config: &[(&str, &str)]) -> Guest {
     Guest::new(GuestId::new(GuestKind::Lxc, Vmid::new(101).unwrap()), run, config)
 }
 

@@ -7,6 +7,7 @@ use super::error::PveError;
 use super::form::Form;
 use super::perl;
 use crate::model::guest::Vmid;
+use crate::model::permissions::Permissions;
 use crate::model::sorted::Map;
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -127,56 +128,6 @@ pub struct NodeTime {
     pub timezone: Option<String>,
 }
 
-/// What the token may, by path: `/vms/100` -> `VM.Audit`. Only paths with a role of their own are listed; the others
-/// inherit, and a deeper path's roles replace what it would inherit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Permissions {
-    by_path: Map<String, Map<String, bool>>,
-}
-
-impl Permissions {
-    /// Whether the token may do this there, by the nearest path above that is listed.
-    pub fn allows(&self, path: &str, privilege: &str) -> bool {
-        let Some((at, privileges)) = self.nearest(path) else { return false };
-        // What does not propagate counts only on its own path.
-        privileges.get(privilege).is_some_and(|propagates| *propagates || at == path)
-    }
-
-    /// Every privilege the token has somewhere.
-    pub fn all(&self) -> Vec<&str> {
-        let mut all: Vec<&str> =
-            self.by_path.values().flat_map(|privileges| privileges.keys().map(String::as_str)).collect();
-        all.sort_unstable();
-        all.dedup();
-        all
-    }
-
-    /// `/vms/100` -> privilege -> whether it also counts below.
-    pub fn by_path(&self) -> &Map<String, Map<String, bool>> {
-        &self.by_path
-    }
-
-    fn nearest(&self, path: &str) -> Option<(&str, &Map<String, bool>)> {
-        let mut at = path;
-        loop {
-            if let Some((known, privileges)) = self.by_path.get_key_value(at) {
-                return Some((known, privileges));
-            }
-            at = match at.rsplit_once('/') {
-                Some(("", "")) | None => return None,
-                Some(("", _)) => "/",
-                Some((above, _)) => above,
-            };
-        }
-    }
-}
-
-impl FromIterator<(String, Map<String, bool>)> for Permissions {
-    fn from_iter<I: IntoIterator<Item = (String, Map<String, bool>)>>(paths: I) -> Self {
-        Self { by_path: paths.into_iter().collect() }
-    }
-}
-
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Propagates(#[serde(deserialize_with = "perl::switch")] bool);
@@ -268,7 +219,7 @@ impl Client {
         let plain = |privileges: Map<String, Propagates>| {
             privileges.into_iter().map(|(name, propagates)| (name, propagates.0)).collect()
         };
-        Ok(Permissions { by_path: raw.into_iter().map(|(path, all)| (path, plain(all))).collect() })
+        Ok(raw.into_iter().map(|(path, all)| (path, plain(all))).collect())
     }
 
     /// A free number: the given one, if it is free ([`PveError::Parameter`] if not), else the lowest.
@@ -317,9 +268,7 @@ struct FreeId(#[serde(deserialize_with = "perl::unsigned")] Option<u64>);
 
 #[cfg(test)]
 mod tests {
-
-    use super::{NodeStatus, Permissions};
-    use crate::model::sorted::Map;
+    use super::NodeStatus;
 
     #[test]
     fn a_node_s_numbers_are_read_from_perl() {
@@ -334,32 +283,5 @@ mod tests {
         assert_eq!(status.load(), Some([0.94, 13.3, 14.61]));
         assert_eq!((status.rootfs.total, status.rootfs.used), (Some(5), None));
         assert_eq!(serde_json::from_str::<NodeStatus>("{}").unwrap(), NodeStatus::default());
-    }
-
-    #[test]
-    fn the_nearest_path_decides() {
-        let of = |privileges: &[(&str, bool)]| -> Map<String, bool> {
-            privileges.iter().map(|(name, below)| ((*name).to_owned(), *below)).collect()
-        };
-        let permissions = Permissions {
-            by_path: Map::from([
-                ("/".to_owned(), of(&[("Sys.Audit", true), ("Sys.Modify", false)])),
-                ("/vms".to_owned(), of(&[("VM.Audit", true)])),
-                ("/vms/101".to_owned(), of(&[("VM.PowerMgmt", false)])),
-            ]),
-        };
-        for (path, privilege, allowed) in [
-            ("/", "Sys.Audit", true),
-            ("/nodes/pve", "Sys.Audit", true),
-            ("/", "Sys.Modify", true),
-            ("/nodes/pve", "Sys.Modify", false),
-            ("/vms/100", "VM.Audit", true),
-            ("/vms/100", "Sys.Audit", false),
-            ("/vms/101", "VM.Audit", false),
-            ("/vms/101", "VM.PowerMgmt", true),
-        ] {
-            assert_eq!(permissions.allows(path, privilege), allowed, "{privilege} on {path}");
-        }
-        assert!(!Permissions::default().allows("/vms/100", "VM.Audit"));
     }
 }

@@ -1,9 +1,10 @@
 //! Which privileges the configuration needs, which of them the token lacks, and which it has that nobody needs. Pure.
 
 use crate::model::desired::DesiredGuest;
+use crate::model::permissions::Permissions;
 use crate::model::sorted::Set;
 use crate::normalize::{self, Privilege};
-use crate::pve::Permissions;
+use crate::plan::preflight::grant;
 
 /// One privilege on one path, and what does not work without it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,21 +135,11 @@ pub(super) fn excessive(needs: &[Need], granted: &Permissions) -> Vec<&'static s
     DANGEROUS.into_iter().filter(|privilege| all.contains(privilege) && !needed(privilege)).collect()
 }
 
-/// The two lines that grant what is missing on one path: a role with all that is needed there, because rights on a
-/// path replace those from above, and its assignment to user and token, because a token has at most its user's rights.
+/// The line that grants all that is needed on one path.
 pub(super) fn remedy(path: &str, needs: &[Need], token_id: &str) -> String {
-    let privileges: Set<&str> = needs
-        .iter()
-        .filter(|need| need.path == path || path.starts_with(&format!("{}/", need.path)))
-        .map(|need| need.privilege)
-        .collect();
-    let privileges: Vec<&str> = privileges.into_iter().collect();
-    let role = format!("Felhom{}", path.replace('/', "-"));
-    let user = token_id.split('!').next().unwrap_or(token_id);
-    format!(
-        "pveum role add {role} --privs \"{}\" && pveum acl modify {path} --users '{user}' --tokens '{token_id}' --roles {role}",
-        privileges.join(" ")
-    )
+    let is_there = |need: &&Need| need.path == path || path.starts_with(&format!("{}/", need.path));
+    let privileges = needs.iter().filter(is_there).map(|need| need.privilege).collect();
+    grant(path, privileges, token_id)
 }
 
 #[cfg(test)]
@@ -157,8 +148,7 @@ mod tests {
     use super::{Need, Weight, excessive, missing, of_desired, of_operations, of_reports, of_task, remedy};
     use crate::model::desired::{DesiredGuest, Field, Value, WantedRun};
     use crate::model::guest::{GuestId, GuestKind, Vmid};
-    use crate::model::sorted::Map;
-    use crate::pve::Permissions;
+    use crate::model::permissions::Permissions;
 
     fn granted(paths: &[(&str, &[(&str, bool)])]) -> Permissions {
         let privileges =
@@ -169,7 +159,7 @@ mod tests {
     fn guest(kind: GuestKind, vmid: u64, fields: &[Field]) -> DesiredGuest {
         DesiredGuest {
             run_state: Some(WantedRun::Running),
-            fields: fields.iter().map(|field| (*field, Value::Absent)).collect::<Map<_, _>>(),
+            fields: fields.iter().map(|field| (*field, Value::Absent)).collect(),
             ..DesiredGuest::new("web", GuestId::new(kind, Vmid::new(vmid).unwrap()))
         }
     }
@@ -243,7 +233,7 @@ mod tests {
     fn the_remedy_grants_all_that_is_needed_there_to_user_and_token() {
         let mut needs = of_task(101);
         needs.push(Need { path: "/vms".to_owned(), privilege: "VM.Backup", why: "", weight: Weight::Useful });
-        expect_test::expect![[r#"pveum role add Felhom-vms-101 --privs "VM.Audit VM.Backup VM.Config.Options VM.Snapshot" && pveum acl modify /vms/101 --users 'felhom@pve' --tokens 'felhom@pve!agent' --roles Felhom-vms-101"#]]
+        expect_test::expect![[r#"pveum role add Felhom-vms-101 --privs "VM.Audit VM.Backup VM.Config.Options VM.Snapshot" || pveum role modify Felhom-vms-101 --privs "VM.Audit VM.Backup VM.Config.Options VM.Snapshot"; pveum acl modify /vms/101 --users 'felhom@pve' --tokens 'felhom@pve!agent' --roles Felhom-vms-101"#]]
             .assert_eq(&remedy("/vms/101", &needs, "felhom@pve!agent"));
     }
 

@@ -20,6 +20,7 @@ mod hub;
 mod journal;
 mod ops;
 mod ops_in_time;
+mod preflight;
 mod reconcile;
 mod recovery;
 mod rejections;

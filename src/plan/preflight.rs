@@ -1,0 +1,224 @@
+//! Which privileges the steps of a plan need, and on which paths. Whoever plans to stop a guest, to write to it and to start
+//! it again should not find out after the first of the three that the second is forbidden. Pure; only paths that the plan
+//! touches are looked at, so that a token for a few guests is enough for them.
+
+use super::GuestPlan;
+use crate::model::guest::GuestId;
+use crate::model::hold::{Hold, HoldReason};
+use crate::model::permissions::Permissions;
+use crate::model::step::{ConfigChange, Step};
+use crate::normalize::{self, Privilege};
+
+/// One privilege on one path.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Need {
+    pub path: String,
+    pub privilege: &'static str,
+}
+
+/// Takes the steps out of a plan that the token may not carry out whole, and says what to grant.
+pub fn check(plan: &mut GuestPlan, granted: &Permissions, token_id: &str) {
+    let lacking = lacking(plan, granted);
+    if !lacking.is_empty() {
+        plan.steps.clear();
+        plan.hold = Some(hold(plan.guest, &lacking, granted, token_id));
+    }
+}
+
+/// What the steps of this plan need and the token does not have.
+pub fn lacking(plan: &GuestPlan, granted: &Permissions) -> Vec<Need> {
+    let mut needs = Vec::new();
+    for planned in &plan.steps {
+        of_step(&planned.step, &mut needs);
+    }
+    needs.retain(|need| !granted.allows(&need.path, need.privilege));
+    needs.sort_unstable();
+    needs.dedup();
+    needs
+}
+
+fn hold(guest: GuestId, lacking: &[Need], granted: &Permissions, token_id: &str) -> Hold {
+    let named: Vec<String> =
+        lacking.iter().map(|need| format!("{} on {}", need.privilege, need.path)).collect();
+    let mut paths: Vec<&str> = lacking.iter().map(|need| need.path.as_str()).collect();
+    paths.dedup();
+    let lines: Vec<String> = paths
+        .iter()
+        .map(|path| {
+            let new = lacking.iter().filter(|need| need.path == *path).map(|need| need.privilege);
+            grant(path, granted.at(path).into_iter().chain(new).collect(), token_id)
+        })
+        .collect();
+    Hold {
+        reason: HoldReason::Permission,
+        detail: format!(
+            "{token_id} lacks {} for what is to be done to {guest}; nothing of it is begun",
+            named.join(", ")
+        ),
+        remedy: lines.join("; "),
+    }
+}
+
+/// The line for a shell on the node that grants this on a path: a role with all that is to be there, because rights on a
+/// path replace those from above, and its assignment to user and token, because a token has at most its user's rights.
+pub fn grant(path: &str, mut privileges: Vec<&str>, token_id: &str) -> String {
+    privileges.sort_unstable();
+    privileges.dedup();
+    let role = format!("Felhom{}", path.replace('/', "-"));
+    let (user, privileges) = (token_id.split('!').next().unwrap_or(token_id), privileges.join(" "));
+    format!(
+        "pveum role add {role} --privs \"{privileges}\" || pveum role modify {role} --privs \"{privileges}\"; \
+         pveum acl modify {path} --users '{user}' --tokens '{token_id}' --roles {role}"
+    )
+}
+
+fn of_step(step: &Step, needs: &mut Vec<Need>) {
+    let guest = format!("/vms/{}", step.guest().vmid);
+    let mut need = |path: &str, privilege| needs.push(Need { path: path.to_owned(), privilege });
+    match step {
+        Step::SetConfig { guest: id, change } => of_change(*id, change, &guest, &mut need),
+        Step::Start { .. } | Step::Shutdown { .. } | Step::Stop { .. } => need(&guest, "VM.PowerMgmt"),
+        Step::Snapshot { .. } | Step::DeleteSnapshot { .. } | Step::Rollback { .. } => {
+            need(&guest, "VM.Snapshot");
+        }
+        Step::Backup { storage, .. } => {
+            need(&guest, "VM.Backup");
+            need(&on_storage(storage), "Datastore.AllocateSpace");
+        }
+        Step::Resize { .. } => need(&guest, "VM.Config.Disk"),
+        Step::Destroy { .. } => need(&guest, "VM.Allocate"),
+        Step::RestoreOver { storage, .. } => {
+            need(&guest, "VM.Allocate");
+            need(&on_storage(storage), "Datastore.AllocateSpace");
+        }
+        Step::DeleteBackup { volid, .. } => {
+            need(&guest, "VM.Backup");
+            need(&on_storage(volid.split(':').next().unwrap_or_default()), "Datastore.AllocateSpace");
+        }
+    }
+}
+
+fn on_storage(storage: &str) -> String {
+    format!("/storage/{storage}")
+}
+
+fn of_change(id: GuestId, change: &ConfigChange, guest: &str, need: &mut dyn FnMut(&str, &'static str)) {
+    for (key, value) in &change.set {
+        if of_key(id, key, guest, need) == Key::Volume {
+            // `store:8` makes a volume of 8 GiB; `store:vm-100-disk-0` names one that is there.
+            let (storage, what) =
+                value.split(',').next().and_then(|volume| volume.split_once(':')).unwrap_or_default();
+            if what.starts_with(|letter: char| letter.is_ascii_digit()) && !what.contains('/') {
+                need(&on_storage(storage), "Datastore.AllocateSpace");
+            }
+        }
+    }
+    for key in &change.delete {
+        of_key(id, key, guest, need);
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Key {
+    Field,
+    Volume,
+}
+
+fn of_key(id: GuestId, key: &str, guest: &str, need: &mut dyn FnMut(&str, &'static str)) -> Key {
+    let Some(row) = normalize::rows(id.kind).iter().find(|row| row.key == key) else {
+        // No field has this key: it is a volume's.
+        need(guest, "VM.Config.Disk");
+        return Key::Volume;
+    };
+    for privilege in row.privileges {
+        match *privilege {
+            Privilege::OnGuest(privilege) => need(guest, privilege),
+            Privilege::OnRoot(privilege) => need("/", privilege),
+        }
+    }
+    Key::Field
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::{GuestPlan, PlannedStep, Settings, plan_guest, stories};
+    use super::{check, lacking};
+    use crate::model::guest::RunState;
+    use crate::model::hold::HoldReason;
+    use crate::model::permissions::Permissions;
+    use crate::model::step::Step;
+
+    const TOKEN: &str = "felhom@pve!agent";
+
+    fn granted(paths: &[(&str, &[&str])]) -> Permissions {
+        let privileges = |list: &[&str]| list.iter().map(|name| ((*name).to_owned(), true)).collect();
+        paths.iter().map(|(path, list)| ((*path).to_owned(), privileges(list))).collect()
+    }
+
+    /// It is stopped, should run, and should have 4 cores.
+    fn plan() -> GuestPlan {
+        let there = stories::container(RunState::Stopped, &[("cores", "2")]);
+        let desired = stories::web(json!({"run_state": "running", "cores": 4}));
+        plan_guest(&desired, &there.observe(), &Settings::default())
+    }
+
+    #[test]
+    fn a_plan_needs_what_its_steps_need_where_they_need_it() {
+        let all = |plan: &GuestPlan| -> Vec<String> {
+            let needs = lacking(plan, &Permissions::default());
+            needs.iter().map(|need| format!("{} {}", need.path, need.privilege)).collect()
+        };
+        let mut plan = plan();
+        assert_eq!(all(&plan), ["/vms/101 VM.Config.CPU", "/vms/101 VM.PowerMgmt"]);
+        let guest = plan.guest;
+        let backup = Step::Backup { guest, storage: "nas".to_owned(), prune: false };
+        plan.steps = vec![PlannedStep { step: backup, reason: String::new() }];
+        assert_eq!(all(&plan), ["/storage/nas Datastore.AllocateSpace", "/vms/101 VM.Backup"]);
+    }
+
+    #[test]
+    fn a_token_for_this_one_guest_is_enough_for_it() {
+        let mut plan = plan();
+        let before = plan.clone();
+        check(&mut plan, &granted(&[("/vms/101", &["VM.Config.CPU", "VM.PowerMgmt"])]), TOKEN);
+        assert_eq!(plan, before);
+    }
+
+    #[test]
+    fn what_lacks_a_right_for_its_last_step_does_not_begin_the_first_and_the_line_keeps_what_the_token_has() {
+        let mut plan = plan();
+        check(&mut plan, &granted(&[("/vms", &["VM.Audit", "VM.Config.CPU"])]), TOKEN);
+        assert!(plan.steps.is_empty());
+        let hold = plan.hold.unwrap();
+        assert_eq!(hold.reason, HoldReason::Permission);
+        assert!(
+            hold.detail.contains("felhom@pve!agent lacks VM.PowerMgmt on /vms/101 for"),
+            "{}",
+            hold.detail
+        );
+        expect_test::expect![[r#"pveum role add Felhom-vms-101 --privs "VM.Audit VM.Config.CPU VM.PowerMgmt" || pveum role modify Felhom-vms-101 --privs "VM.Audit VM.Config.CPU VM.PowerMgmt"; pveum acl modify /vms/101 --users 'felhom@pve' --tokens 'felhom@pve!agent' --roles Felhom-vms-101"#]]
+            .assert_eq(&hold.remedy);
+    }
+
+    #[test]
+    fn a_volume_that_is_made_takes_room_and_one_that_is_there_does_not() {
+        for (value, needs) in [
+            ("store:8,mp=/data", "/storage/store Datastore.AllocateSpace,/vms/101 VM.Config.Disk"),
+            ("store:vm-101-disk-1,mp=/data", "/vms/101 VM.Config.Disk"),
+            ("store:101/vm-101-disk-1.raw,mp=/data", "/vms/101 VM.Config.Disk"),
+        ] {
+            let mut plan = plan();
+            plan.steps.truncate(1);
+            let Step::SetConfig { change, .. } = &mut plan.steps[0].step else {
+                panic!("it begins with a write")
+            };
+            change.set = [("mp0".to_owned(), value.to_owned())].into();
+            let found = lacking(&plan, &Permissions::default());
+            let found: Vec<String> =
+                found.iter().map(|need| format!("{} {}", need.path, need.privilege)).collect();
+            assert_eq!(found.join(","), needs, "{value}");
+        }
+    }
+}
