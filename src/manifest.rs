@@ -1,9 +1,13 @@
 //! What a desired-state document may say, and parsing it strictly, resource by resource: one bad resource is that
 //! resource's status and the others proceed; a document that cannot be trusted as a whole is refused whole.
 //! Pure. Refused whole: not JSON, too large, for another host, expired, another version, no generation, an id or a
-//! vmid given twice, bad defaults. Whether the generation went down only the control loop knows: [`goes_back`].
+//! vmid given twice, resources that wait for each other, bad defaults. Whether the generation went down only the control
+//! loop knows: [`goes_back`].
+//!
+//! A folder of files is one document in pieces, which [`folder`] puts into one text; each piece is a manifest of its own, and
+//! what must be unique is so over all of them. A document, or a piece, may come signed: whoever reads says how that is opened.
 
-use crate::model::desired::{DesiredState, DriftPolicy, RefusedResource};
+use crate::model::desired::{DesiredState, DriftPolicy, Policy, RefusedResource, RefusedState};
 use crate::model::digest::sha256;
 use crate::model::guest::Vmid;
 use crate::model::sorted::{Map, Set};
@@ -11,9 +15,13 @@ use crate::model::time::Timestamp;
 use crate::strict_json::Json;
 use crate::strict_json::object::{Fault, Object};
 
+mod folder;
 mod guest;
+mod policy;
 mod resource;
 mod value;
+
+pub use folder::bundle;
 
 /// No document is larger than this.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -38,6 +46,12 @@ pub enum ManifestError {
     DuplicateId { id: String },
     #[error("resources {first:?} and {second:?} both name vmid {vmid}")]
     DuplicateVmid { vmid: Vmid, first: String, second: String },
+    #[error("these resources depend on each other, so that none could ever begin: {ids}")]
+    DependencyCycle { ids: String },
+    #[error("the manifest's signature: {message}")]
+    Signature { message: String },
+    #[error("{file}: {error}")]
+    InFile { file: String, error: Box<Self> },
     #[error("generation {found} is lower than {in_force}, which is in force")]
     GenerationWentBack { found: u64, in_force: u64 },
 }
@@ -54,6 +68,9 @@ impl ManifestError {
             Self::Expired { .. } => "expired",
             Self::DuplicateId { .. } => "duplicate_id",
             Self::DuplicateVmid { .. } => "duplicate_vmid",
+            Self::DependencyCycle { .. } => "dependency_cycle",
+            Self::Signature { .. } => "signature",
+            Self::InFile { error, .. } => error.code(),
             Self::GenerationWentBack { .. } => "generation_went_back",
         }
     }
@@ -69,38 +86,118 @@ pub fn goes_back(desired: &DesiredState, in_force: Option<u64>) -> Result<(), Ma
     }
 }
 
-/// Reads a document for `host_id`, as of `now`.
+/// Takes a document out of its signed envelope; `None` for one that is in none. The error says why it is not taken.
+pub type Opener<'a> = &'a dyn Fn(&[u8]) -> Result<Option<Vec<u8>>, ManifestError>;
+
+/// Reads a document for `host_id`, as of `now`, that nobody need have signed.
 pub fn parse(bytes: &[u8], host_id: &str, now: Timestamp) -> Result<DesiredState, ManifestError> {
+    read(bytes, host_id, now, &|_| Ok(None))
+}
+
+/// Reads a document, or the pieces of one, each opened first.
+pub fn read(
+    bytes: &[u8],
+    host_id: &str,
+    now: Timestamp,
+    open: Opener<'_>,
+) -> Result<DesiredState, ManifestError> {
+    let document = json(bytes)?;
+    let mut reading = Reading {
+        host_id,
+        now,
+        open,
+        taken: Taken::default(),
+        desired: DesiredState {
+            generation: 0,
+            sha256: sha256(bytes),
+            guests: Vec::new(),
+            refused: Vec::new(),
+            claimed: Vec::new(),
+        },
+    };
+    match folder::pieces(&document)? {
+        None => reading.piece(bytes, document)?,
+        Some(pieces) => {
+            for (file, text) in pieces {
+                json(text.as_bytes()).and_then(|document| reading.piece(text.as_bytes(), document)).map_err(
+                    |error| ManifestError::InFile { file: file.to_owned(), error: Box::new(error) },
+                )?;
+            }
+        }
+    }
+    let Reading { taken, mut desired, .. } = reading;
+    without_unknown_dependencies(&mut desired, &taken.ids);
+    policy::cycle(&desired.guests)?;
+    desired.guests.sort_by_key(|guest| guest.guest);
+    desired.claimed = taken.vmids.keys().copied().collect();
+    Ok(desired)
+}
+
+fn json(bytes: &[u8]) -> Result<Json, ManifestError> {
     if bytes.len() > MAX_BYTES {
         return Err(ManifestError::TooLarge { found: bytes.len() });
     }
-    let document: Json = serde_json::from_slice(bytes)
-        .map_err(|error| ManifestError::NotJson { message: error.to_string() })?;
-    let head = Head::read(&document, host_id, now).map_err(|fault| *fault)?;
-    let mut desired = DesiredState {
-        generation: head.generation,
-        sha256: sha256(bytes),
-        guests: Vec::new(),
-        refused: Vec::new(),
-    };
-    let mut taken = Taken::default();
-    for (index, resource) in (0_usize..).zip(head.resources) {
-        let id = resource::id(resource, index);
-        taken.claim(&id, resource::vmid(resource))?;
-        match resource::read(resource, &id, head.drift) {
-            Ok(guest) => desired.guests.push(guest),
-            Err(refused) => desired.refused.push(*refused),
+    serde_json::from_slice(bytes).map_err(|error| ManifestError::NotJson { message: error.to_string() })
+}
+
+/// A document as far as it has been read.
+struct Reading<'a> {
+    host_id: &'a str,
+    now: Timestamp,
+    open: Opener<'a>,
+    taken: Taken,
+    desired: DesiredState,
+}
+
+impl Reading<'_> {
+    /// The whole document, or one file of a folder. Of the generations the highest counts.
+    fn piece(&mut self, bytes: &[u8], mut document: Json) -> Result<(), ManifestError> {
+        if let Some(payload) = (self.open)(bytes)? {
+            document = json(&payload)?;
         }
+        let head = Head::read(&document, self.host_id, self.now).map_err(|fault| *fault)?;
+        self.desired.generation = self.desired.generation.max(head.generation);
+        for (index, resource) in (self.taken.ids.len()..).zip(head.resources) {
+            let id = resource::id(resource, index);
+            self.taken.claim(&id, resource::vmid(resource))?;
+            match resource::read(resource, &id, &head.defaults) {
+                Ok(guest) => self.desired.guests.push(guest),
+                Err(refused) => self.desired.refused.push(*refused),
+            }
+        }
+        Ok(())
     }
-    desired.guests.sort_by_key(|guest| guest.guest);
-    Ok(desired)
+}
+
+/// What waits for a resource that no document names would wait for ever: that is a fault of its own spec.
+fn without_unknown_dependencies(desired: &mut DesiredState, ids: &Set<String>) {
+    let refused = &mut desired.refused;
+    desired.guests.retain(|guest| {
+        let unknown = guest.policy.depends_on.iter().find(|id| !ids.contains(*id));
+        if let Some(unknown) = unknown {
+            refused.push(RefusedResource {
+                resource_id: guest.resource_id.clone(),
+                state: RefusedState::InvalidSpec,
+                message: format!(
+                    "depends_on: found {unknown:?}, allowed are the ids of resources in the manifest"
+                ),
+            });
+        }
+        unknown.is_none()
+    });
+}
+
+/// What a document says of the resources that do not say otherwise.
+struct Defaults {
+    drift: DriftPolicy,
+    policy: Policy,
 }
 
 /// What concerns the document as a whole. A member that is not known here is left to later versions, but not in
 /// `defaults`: a default that is misspelt would change what happens to every guest.
 struct Head<'a> {
     generation: u64,
-    drift: DriftPolicy,
+    defaults: Defaults,
     resources: &'a [Json],
 }
 
@@ -123,22 +220,25 @@ impl<'a> Head<'a> {
                 return Err(Box::new(ManifestError::Expired { at }));
             }
         }
-        let drift = match top.optional("defaults") {
-            Some(defaults) => Self::defaults(defaults.value)?,
-            None => DriftPolicy::Correct,
-        };
-        let resources = top.required("resources")?.array()?;
-        Ok(Self { generation, drift, resources })
-    }
-
-    fn defaults(defaults: &Json) -> Result<DriftPolicy, Box<ManifestError>> {
-        let mut defaults = Object::read(defaults, "defaults")?;
-        let drift = defaults.optional("drift").map(|drift| value::drift(&drift)).transpose()?;
-        if let Some(on_remove) = defaults.optional("on_remove") {
-            value::on_remove(&on_remove)?;
+        let mut defaults = Defaults { drift: DriftPolicy::Correct, policy: Policy::default() };
+        if let Some(at) = top.optional("defaults") {
+            defaults.read(at.value)?;
         }
-        defaults.nothing_else()?;
-        Ok(drift.unwrap_or(DriftPolicy::Correct))
+        let resources = top.required("resources")?.array()?;
+        Ok(Self { generation, defaults, resources })
+    }
+}
+
+impl Defaults {
+    fn read(&mut self, defaults: &Json) -> Result<(), Fault> {
+        let mut defaults = Object::read(defaults, "defaults")?;
+        if let Some(drift) = defaults.optional("drift") {
+            self.drift = value::drift(&drift)?;
+        }
+        if let Some(on_remove) = defaults.optional("on_remove") {
+            self.policy.stop_on_remove = policy::stop_on_remove(&on_remove)?;
+        }
+        defaults.nothing_else()
     }
 }
 

@@ -1,7 +1,7 @@
 //! One resource: its id, its kind, what holds for every kind; the guest's spec is in `guest`.
 
-use super::{Refused, guest, value};
-use crate::model::desired::{DesiredGuest, DriftPolicy, Ensure, RefusedResource, RefusedState};
+use super::{Defaults, Refused, guest, policy, value};
+use crate::model::desired::{DesiredGuest, Ensure, RefusedResource, RefusedState};
 use crate::model::guest::{GuestKind, Vmid};
 use crate::strict_json::Json;
 use crate::strict_json::object::{At, Fault, Object};
@@ -32,7 +32,7 @@ pub(super) fn vmid(resource: &Json) -> Option<Vmid> {
     }
 }
 
-pub(super) fn read(resource: &Json, id: &str, drift: DriftPolicy) -> Result<DesiredGuest, Refused> {
+pub(super) fn read(resource: &Json, id: &str, defaults: &Defaults) -> Result<DesiredGuest, Refused> {
     let refused = |state, message| Box::new(RefusedResource { resource_id: id.to_owned(), state, message });
     let invalid =
         |fault: Fault| refused(RefusedState::InvalidSpec, format!("{}: {}", fault.path, fault.message));
@@ -48,7 +48,7 @@ pub(super) fn read(resource: &Json, id: &str, drift: DriftPolicy) -> Result<Desi
     let Some(kind) = guest_kind(name) else {
         return Err(refused(RefusedState::UnknownResource, unknown_kind(name)));
     };
-    guest_resource(members, id, kind, drift).map_err(invalid)
+    guest_resource(members, id, kind, defaults).map_err(invalid)
 }
 
 fn guest_kind(kind: &str) -> Option<GuestKind> {
@@ -76,27 +76,19 @@ fn guest_resource(
     mut members: Object<'_>,
     id: &str,
     kind: GuestKind,
-    default_drift: DriftPolicy,
+    defaults: &Defaults,
 ) -> Result<DesiredGuest, Fault> {
     let suspend = members.optional("suspend").map(|suspend| suspend.flag()).transpose()?;
     let drift = members.optional("drift").map(|drift| value::drift(&drift)).transpose()?;
     let ignore = members.optional("ignore");
     let spec = members.required("spec")?;
-    if let Some(depends_on) = members.optional("depends_on") {
-        if !depends_on.array()?.is_empty() {
-            return Err(
-                depends_on.fault("dependencies are not managed by this version of the agent".to_owned())
-            );
-        }
-    }
-    if let Some(on_remove) = members.optional("on_remove") {
-        value::on_remove(&on_remove)?;
-    }
+    let policy = policy::read(&mut members, &defaults.policy)?;
     let ensure = members.optional("ensure");
     members.nothing_else()?;
     let mut guest = guest::spec(spec.value, id, kind)?;
     guest.suspend = suspend.unwrap_or(false);
-    guest.drift = drift.unwrap_or(default_drift);
+    guest.drift = drift.unwrap_or(defaults.drift);
+    guest.policy = policy;
     if let Some(ignore) = ignore {
         guest::ignore(&ignore, &mut guest)?;
     }

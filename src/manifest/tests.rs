@@ -232,9 +232,14 @@ fn members_of_a_resource_are_as_strict_as_its_spec() {
         (with("drift", json!("ignore")), "drift: found \"ignore\""),
         (with("ignore", json!(["cores", "nets"])), "ignore[1]: found \"nets\""),
         (with("ignore", json!("cores")), "ignore: found \"cores\", allowed is an array"),
-        (with("depends_on", json!(["db"])), "depends_on: dependencies are not managed by this version"),
+        (with("depends_on", json!(["db"])), "depends_on: found \"db\", allowed are the ids of resources"),
+        (with("depends_on", json!(["a b"])), "depends_on[0]: found \"a b\""),
+        (with("depends_on", json!(vec!["db"; 65])), "depends_on: allowed are at most 64"),
         (with("ensure", json!("gone")), "ensure: found \"gone\", allowed is"),
-        (with("on_remove", json!("stop")), "on_remove: \"stop\" is not managed by this version"),
+        (
+            with("on_remove", json!("destroy")),
+            "on_remove: found \"destroy\", allowed is \"keep\" or \"stop\"",
+        ),
         (with("susspend", json!(true)), "susspend: unknown field, allowed are id, kind, suspend, drift"),
         (with("id", json!("a b")), "id: found \"a b\""),
         (with("id", json!(7)), "id: found 7"),
@@ -290,6 +295,49 @@ fn a_key_that_stands_twice_is_refused_at_every_depth() {
     }
 }
 
+/// A document of resources that depend on others.
+fn depending(resources: &[(&str, &[&str])]) -> String {
+    let resource = |(index, (id, depends_on)): (usize, &(&str, &[&str]))| json!({"id": id, "kind": "lxc_guest", "depends_on": depends_on, "spec": {"vmid": 100 + index}});
+    document(&json!(resources.iter().enumerate().map(resource).collect::<Vec<_>>()))
+}
+
+#[test]
+fn what_a_resource_depends_on_is_read_once_each_and_may_come_later_or_by_two_ways() {
+    let state =
+        read(&depending(&[("a", &["d", "b", "d"]), ("b", &["c"]), ("c", &[]), ("d", &["c"])])).unwrap();
+    assert!(state.refused.is_empty(), "{state:?}");
+    assert_eq!(state.guests[0].policy.depends_on, ["b", "d"]);
+}
+
+#[test]
+fn a_chain_as_long_as_a_document_can_hold_is_gone_through_in_time() {
+    let resources: Vec<Free> = (0..20_000)
+        .map(|number| {
+            let next: Vec<String> =
+                (number < 19_999).then(|| format!("r{}", number + 1)).into_iter().collect();
+            json!({"id": format!("r{number}"), "kind": "lxc_guest", "depends_on": next,
+                "spec": {"vmid": 100 + number}})
+        })
+        .collect();
+    assert_eq!(read(&document(&json!(resources))).unwrap().guests.len(), 20_000);
+}
+
+#[test]
+fn whether_a_resource_is_stopped_when_it_leaves_is_said_by_itself_or_by_the_defaults() {
+    for (default, own, stops) in [
+        (json!({}), json!({}), false),
+        (json!({}), json!({"on_remove": "stop"}), true),
+        (json!({"on_remove": "stop"}), json!({}), true),
+        (json!({"on_remove": "stop"}), json!({"on_remove": "keep"}), false),
+    ] {
+        let mut resource = lxc(&json!({"vmid": 101}));
+        resource.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+        let mut text: Free = serde_json::from_str(&document(&json!([resource]))).unwrap();
+        text["defaults"] = default;
+        assert_eq!(read(&text.to_string()).unwrap().guests[0].policy.stop_on_remove, stops, "{text}");
+    }
+}
+
 #[test]
 fn a_document_that_cannot_be_trusted_is_refused_whole() {
     let with = |member: &str, value: Free| {
@@ -323,7 +371,13 @@ fn a_document_that_cannot_be_trusted_is_refused_whole() {
         (with("resources", json!({})), "invalid_manifest", "resources: found an object, allowed is an array"),
         (with("defaults", json!({"drfit": "report"})), "invalid_manifest", "defaults.drfit: unknown field"),
         (with("defaults", json!({"drift": true})), "invalid_manifest", "defaults.drift: found true"),
-        (with("defaults", json!({"on_remove": "stop"})), "invalid_manifest", "not managed by this version"),
+        (with("defaults", json!({"on_remove": true})), "invalid_manifest", "defaults.on_remove: found true"),
+        (
+            depending(&[("a", &["b"]), ("b", &["c"]), ("c", &["d", "b"]), ("d", &[])]),
+            "dependency_cycle",
+            "none could ever begin: b, c",
+        ),
+        (depending(&[("a", &["a"])]), "dependency_cycle", "begin: a"),
         (without("generation"), "invalid_manifest", "generation: is missing"),
         (without("host_id"), "invalid_manifest", "host_id: is missing"),
         (without("api_version"), "invalid_manifest", "api_version: is missing"),

@@ -23,17 +23,6 @@ pub(super) fn drift(at: &At<'_>) -> Result<DriftPolicy, Fault> {
     }
 }
 
-/// A guest that leaves the manifest is kept as it is.
-pub(super) fn on_remove(at: &At<'_>) -> Result<(), Fault> {
-    match at.value {
-        Json::Text(text) if text == "keep" => Ok(()),
-        Json::Text(text) if text == "stop" => Err(
-            at.fault("\"stop\" is not managed by this version of the agent, allowed is \"keep\"".to_owned())
-        ),
-        _ => Err(at.refused("\"keep\"")),
-    }
-}
-
 pub(super) fn number(at: &At<'_>, allowed: RangeInclusive<u64>) -> Result<Value, Fault> {
     match at.value {
         Json::Whole(number) if allowed.contains(number) => Ok(Value::Number(*number)),

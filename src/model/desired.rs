@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::guest::GuestId;
+use super::guest::{GuestId, Vmid};
 use crate::model::sorted::{Map, Set};
 
 pub mod net;
@@ -184,4 +184,6 @@ pub struct DesiredState {
     /// By vmid.
     pub guests: Vec<DesiredGuest>,
     pub refused: Vec<RefusedResource>,
+    /// Every vmid that a resource names, those of refused ones included.
+    pub claimed: Vec<Vmid>,
 }
