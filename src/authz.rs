@@ -22,6 +22,7 @@ mod update;
 pub mod write;
 
 pub use keyring::{Keyring, KeyringError};
+pub use pae::{Form, MANIFEST, OPERATION};
 pub use policy::{Policy, PolicyError};
 pub use update::next_keyring;
 
@@ -116,7 +117,7 @@ impl VerifiedOp {
 
 /// Judges an envelope: checks 1 to 11. What it returns may be accepted; whether it was seen before, only the journal knows.
 pub fn verify(envelope: &[u8], trust: &Trust, situation: &Situation<'_>) -> Result<VerifiedOp, Rejected> {
-    let read = envelope::read(envelope)?;
+    let read = envelope::read(envelope, &OPERATION)?;
     let payload_sha256 = sha256(&read.payload);
     let named = |rejected: Rejected| Rejected { payload_sha256: Some(payload_sha256.clone()), ..rejected };
     let signed = check::signatures(&read, trust, situation.now).map_err(named)?;
@@ -130,6 +131,13 @@ pub fn verify(envelope: &[u8], trust: &Trust, situation: &Situation<'_>) -> Resu
     check::times(&op, trust, situation).map_err(named)?;
     let waived_by_two = trust.policy.waives(op.action.kind(), &signers);
     Ok(VerifiedOp { op, payload_sha256, signers, waived_by_two, envelope: envelope.to_vec() })
+}
+
+/// Judges the envelope of a desired-state document, and gives the document. Of what it says nothing is judged here.
+pub fn open_manifest(envelope: &[u8], trust: &Trust, now: Timestamp) -> Result<Vec<u8>, Rejected> {
+    let read = envelope::read(envelope, &MANIFEST)?;
+    check::manifest(&read, trust, now)?;
+    Ok(read.payload)
 }
 
 #[cfg(test)]

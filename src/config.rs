@@ -107,6 +107,12 @@ pub struct AgentSettings {
     pub guest_shutdown_s: u32,
     /// How long the daemon waits for its lanes at its end.
     pub stop: Duration,
+    /// How many guests one generation may stop or restart; 0: by the number of managed ones.
+    pub blast_radius: u32,
+    /// After the node's boot.
+    pub boot_grace: Duration,
+    /// Desired state is taken only with a signature.
+    pub require_signed: bool,
     pub mode: Mode,
     /// A filter as env_logger reads it.
     pub log: String,
@@ -144,7 +150,12 @@ pub struct OpsSettings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DesiredSource {
     None,
-    File { path: PathBuf, poll: Duration },
+    /// A file, or a folder of them.
+    File {
+        path: PathBuf,
+        is_folder: bool,
+        poll: Duration,
+    },
     Hub,
 }
 

@@ -402,7 +402,9 @@ fn setup(
 
 fn source(config: &Config, host_id: &str) -> Result<Option<Source>, DaemonError> {
     Ok(match (&config.desired, &config.hub) {
-        (DesiredSource::File { path, poll }, _) => Some(Source::File(FileSource::new(path.clone(), *poll))),
+        (DesiredSource::File { path, is_folder, poll }, _) => {
+            Some(Source::File(FileSource::at(path.clone(), *is_folder, *poll)))
+        }
         (DesiredSource::Hub, Some(hub)) => {
             let client = hub::Client::new(hub, host_id).map_err(DaemonError::Hub)?;
             Some(Source::Hub(HubSource::new(client)))

@@ -86,12 +86,16 @@ pub fn goes_back(desired: &DesiredState, in_force: Option<u64>) -> Result<(), Ma
     }
 }
 
-/// Takes a document out of its signed envelope; `None` for one that is in none. The error says why it is not taken.
-pub type Opener<'a> = &'a dyn Fn(&[u8]) -> Result<Option<Vec<u8>>, ManifestError>;
+/// Takes a document out of its signed envelope, or says why not.
+pub type Opener<'a> = &'a dyn Fn(&[u8]) -> Result<Vec<u8>, String>;
+
+/// What only an envelope has.
+const ENVELOPE: &str = "payloadType";
 
 /// Reads a document for `host_id`, as of `now`, that nobody need have signed.
 pub fn parse(bytes: &[u8], host_id: &str, now: Timestamp) -> Result<DesiredState, ManifestError> {
-    read(bytes, host_id, now, &|_| Ok(None))
+    let open = |_: &[u8]| Err("it is signed, and no keyring is at hand to judge that".to_owned());
+    read(bytes, host_id, now, false, &open)
 }
 
 /// Reads a document, or the pieces of one, each opened first.
@@ -99,12 +103,14 @@ pub fn read(
     bytes: &[u8],
     host_id: &str,
     now: Timestamp,
+    must_be_signed: bool,
     open: Opener<'_>,
 ) -> Result<DesiredState, ManifestError> {
     let document = json(bytes)?;
     let mut reading = Reading {
         host_id,
         now,
+        must_be_signed,
         open,
         taken: Taken::default(),
         desired: DesiredState {
@@ -144,6 +150,7 @@ fn json(bytes: &[u8]) -> Result<Json, ManifestError> {
 struct Reading<'a> {
     host_id: &'a str,
     now: Timestamp,
+    must_be_signed: bool,
     open: Opener<'a>,
     taken: Taken,
     desired: DesiredState,
@@ -152,8 +159,12 @@ struct Reading<'a> {
 impl Reading<'_> {
     /// The whole document, or one file of a folder. Of the generations the highest counts.
     fn piece(&mut self, bytes: &[u8], mut document: Json) -> Result<(), ManifestError> {
-        if let Some(payload) = (self.open)(bytes)? {
+        if document.first(ENVELOPE).is_some() {
+            let payload = (self.open)(bytes).map_err(|message| ManifestError::Signature { message })?;
             document = json(&payload)?;
+        } else if self.must_be_signed {
+            let message = "it has none, and desired.require_signed asks for one".to_owned();
+            return Err(ManifestError::Signature { message });
         }
         let head = Head::read(&document, self.host_id, self.now).map_err(|fault| *fault)?;
         self.desired.generation = self.desired.generation.max(head.generation);

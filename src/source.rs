@@ -25,7 +25,7 @@ pub enum Found {
     Unavailable(String),
 }
 
-/// A place to look. Closed: there is a file, or there is the hub.
+/// A place to look. Closed: there is a file or a folder of them, or there is the hub.
 #[derive(Debug)]
 pub enum Source {
     File(file::FileSource),
@@ -107,7 +107,7 @@ mod tests {
     fn a_poke_makes_it_look_and_the_end_of_pokes_ends_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("desired.json");
-        let source = Source::File(FileSource::new(path.clone(), Duration::from_secs(3600)));
+        let source = Source::File(FileSource::at(path.clone(), false, Duration::from_secs(3600)));
         let (poke, pokes) = bounded(1);
         let (tell, told) = bounded(8);
         let ended = std::thread::scope(|scope| {

@@ -6,7 +6,7 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use super::envelope::Envelope;
 use super::keyring::{Key, Keyring};
 use super::{SKEW_S, Signer, Situation, Trust, VerifiedOp, pae, pattern, update};
-use crate::model::op::{Action, ClockTrust, Operation, RejectCode, Rejected};
+use crate::model::op::{Action, ClockTrust, Operation, RejectCode, Rejected, Role};
 use crate::model::time::Timestamp;
 
 /// Signatures by keys of the keyring were found good.
@@ -22,7 +22,7 @@ pub(super) fn signatures(read: &Envelope, trust: &Trust, now: Timestamp) -> Resu
     let keyids: Vec<&str> = read.signatures.iter().map(|signature| signature.keyid.as_str()).collect();
     let (known, strangers): (Vec<&str>, Vec<&str>) =
         keyids.iter().partition(|keyid| trust.keyring.key(keyid).is_some());
-    let message = pae::encode(&read.payload);
+    let message = pae::encode(&pae::OPERATION, &read.payload);
     let good = standing(&trust.keyring, &known, now).and_then(|()| signed_by(read, &trust.keyring, &message));
     match strangers.first() {
         None => good.map(|()| Signed::All),
@@ -47,7 +47,7 @@ pub(super) fn signed(
             return Err(unknown(keyids.first().copied().unwrap_or_default()));
         };
         standing(new, &keyids, situation.now)?;
-        let message = pae::encode(&read.payload);
+        let message = pae::encode(&pae::OPERATION, &read.payload);
         let only_strangers = |keyid: &str| trust.keyring.key(keyid).is_none();
         each_signed(read, new, &message, only_strangers)?;
     }
@@ -66,6 +66,21 @@ pub(super) fn held(rejected: Rejected, signed: Signed, read: &Envelope, trust: &
         (Signed::AllButStrangers, Some(stranger)) => unknown(stranger),
         _ => rejected,
     }
+}
+
+/// A desired-state document: every signature by a key that is known, in order and holds the role, over exactly these bytes, and
+/// the keyring no older than it may be.
+pub(super) fn manifest(read: &Envelope, trust: &Trust, now: Timestamp) -> Result<(), Rejected> {
+    let keyids: Vec<&str> = read.signatures.iter().map(|signature| signature.keyid.as_str()).collect();
+    standing(&trust.keyring, &keyids, now)?;
+    signed_by(read, &trust.keyring, &pae::encode(&pae::MANIFEST, &read.payload))?;
+    let holds =
+        |keyid: &&str| trust.keyring.key(keyid).is_some_and(|key| key.roles.contains(&Role::Manifest));
+    if !keyids.iter().any(holds) {
+        let detail = format!("none of its keys holds the role {}", Role::Manifest);
+        return Err(Rejected::new(RejectCode::RoleNotHeld, detail));
+    }
+    fresh(&trust.keyring, now, "the keyring")
 }
 
 fn strangers<'a>(read: &'a Envelope, trust: &'a Trust) -> impl Iterator<Item = &'a str> {

@@ -2,8 +2,8 @@
 
 use base64ct::{Base64, Encoding as _};
 
-use super::pae::PAYLOAD_TYPE;
-use super::{MAX_ENVELOPE, MAX_PAYLOAD, MAX_SIGNATURES};
+use super::MAX_SIGNATURES;
+use super::pae::Form;
 use crate::model::op::{RejectCode, Rejected};
 use crate::strict_json::object::{Fault, Object, Rule};
 use crate::strict_json::{self, Ending, Json, NoDocument};
@@ -24,12 +24,12 @@ pub(super) struct Signature {
     pub(super) bytes: [u8; 64],
 }
 
-pub(super) fn read(bytes: &[u8]) -> Result<Envelope, Rejected> {
-    if bytes.len() > MAX_ENVELOPE {
+pub(super) fn read(bytes: &[u8], form: &Form) -> Result<Envelope, Rejected> {
+    if bytes.len() > form.max_envelope {
         let found = bytes.len();
         return Err(Rejected::new(
             RejectCode::TooLarge,
-            format!("the envelope has {found} bytes, allowed are {MAX_ENVELOPE}"),
+            format!("the envelope has {found} bytes, allowed are {}", form.max_envelope),
         ));
     }
     let document = strict_json::document(bytes, DEEPEST, Ending::OneLineFeed).map_err(syntax)?;
@@ -37,13 +37,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<Envelope, Rejected> {
         return Err(refused(&fault));
     }
     let written = members(&document).map_err(|fault| refused(&fault))?;
-    if written.payload_type != PAYLOAD_TYPE {
+    if written.payload_type != form.payload_type {
         return Err(Rejected::new(
             RejectCode::WrongType,
-            format!("payloadType: found another type, allowed is {PAYLOAD_TYPE:?}"),
+            format!("payloadType: found another type, allowed is {:?}", form.payload_type),
         ));
     }
-    decode(&written)
+    decode(&written, form)
 }
 
 fn syntax(fault: NoDocument) -> Rejected {
@@ -89,13 +89,13 @@ fn members(document: &Json) -> Result<Written<'_>, Fault> {
     Ok(Written { payload_type, payload, signatures })
 }
 
-fn decode(written: &Written<'_>) -> Result<Envelope, Rejected> {
+fn decode(written: &Written<'_>, form: &Form) -> Result<Envelope, Rejected> {
     let payload = base64(written.payload, "payload")?;
-    if payload.len() > MAX_PAYLOAD {
+    if payload.len() > form.max_payload {
         let found = payload.len();
         return Err(Rejected::new(
             RejectCode::TooLarge,
-            format!("the payload has {found} bytes, allowed are {MAX_PAYLOAD}"),
+            format!("the payload has {found} bytes, allowed are {}", form.max_payload),
         ));
     }
     let mut signatures = Vec::new();

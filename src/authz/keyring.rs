@@ -179,7 +179,7 @@ fn public_key(at: &At<'_>) -> Result<[u8; 32], Fault> {
 fn roles(at: &At<'_>) -> Result<Set<Role>, Fault> {
     let mut roles = Set::new();
     for item in at.items()? {
-        let allowed = "each role once: operator, custodian, recovery, shell, root";
+        let allowed = "each role once: operator, custodian, recovery, shell, root, manifest";
         let role = Role::parse(item.text()?).ok_or_else(|| item.refused(allowed))?;
         if !roles.insert(role) {
             return Err(item.refused(allowed));

@@ -115,6 +115,8 @@ fn built_in(role: Role) -> &'static [OpKind] {
         Role::Recovery => &[OpKind::GuestRollback, OpKind::GuestRestoreOver],
         Role::Shell => &[OpKind::JobShell],
         Role::Root => &[OpKind::TrustUpdate, OpKind::FloorRaise],
+        // It signs desired state and no operation.
+        Role::Manifest => &[],
     }
 }
 

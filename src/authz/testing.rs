@@ -22,6 +22,7 @@ pub(crate) fn signing_key(role: Role) -> SigningKey {
         Role::Recovery => 3,
         Role::Shell => 4,
         Role::Root => 5,
+        Role::Manifest => 6,
     };
     SigningKey::from_bytes(&[seed; 32])
 }

@@ -14,6 +14,7 @@ mod crypto;
 mod envelope;
 mod keys;
 mod laws;
+mod manifest;
 mod payload;
 mod times;
 mod update;

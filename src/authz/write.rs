@@ -5,6 +5,7 @@ use base64ct::{Base64, Encoding as _};
 use serde_json::Value;
 
 use super::keyring::Key;
+use super::pae::{Form, OPERATION};
 use super::{keyring, pae};
 use crate::model::op::{Action, BackupEvidence, Operation, Rejected};
 use crate::model::time::Timestamp;
@@ -97,9 +98,14 @@ fn params(action: &Action) -> String {
     }
 }
 
-/// The bytes to sign with Ed25519.
+/// The bytes of an operation to sign with Ed25519.
 pub fn pae(payload: &[u8]) -> Vec<u8> {
-    pae::encode(payload)
+    pae_as(&OPERATION, payload)
+}
+
+/// The same of any signed document.
+pub fn pae_as(form: &Form, payload: &[u8]) -> Vec<u8> {
+    pae::encode(form, payload)
 }
 
 /// One signature and the key it is by.
@@ -109,14 +115,19 @@ pub struct Signature {
     pub bytes: [u8; 64],
 }
 
-/// Payload and signatures in one document, one line.
+/// Payload and signatures of an operation in one document, one line.
 pub fn envelope(payload: &[u8], signatures: &[Signature]) -> Vec<u8> {
+    envelope_as(&OPERATION, payload, signatures)
+}
+
+/// The same of any signed document.
+pub fn envelope_as(form: &Form, payload: &[u8], signatures: &[Signature]) -> Vec<u8> {
     let signature = |signature: &Signature| {
         object(&[("keyid", text(&signature.keyid)), ("sig", text(&Base64::encode_string(&signature.bytes)))])
     };
     let signatures: Vec<String> = signatures.iter().map(signature).collect();
     let mut envelope = object(&[
-        ("payloadType", text(PAYLOAD_TYPE)),
+        ("payloadType", text(form.payload_type)),
         ("payload", text(&Base64::encode_string(payload))),
         ("signatures", format!("[{}]", signatures.join(","))),
     ]);
@@ -126,7 +137,12 @@ pub fn envelope(payload: &[u8], signatures: &[Signature]) -> Vec<u8> {
 
 /// Payload and signatures of an envelope that nobody has verified: to show it, and to add a signature to it.
 pub fn open(envelope: &[u8]) -> Result<(Vec<u8>, Vec<Signature>), Rejected> {
-    let read = super::envelope::read(envelope)?;
+    open_as(&OPERATION, envelope)
+}
+
+/// The same of any signed document.
+pub fn open_as(form: &Form, envelope: &[u8]) -> Result<(Vec<u8>, Vec<Signature>), Rejected> {
+    let read = super::envelope::read(envelope, form)?;
     let signature =
         |signature: super::envelope::Signature| Signature { keyid: signature.keyid, bytes: signature.bytes };
     Ok((read.payload, read.signatures.into_iter().map(signature).collect()))

@@ -31,7 +31,7 @@ Options:
   --out FILE              the new file; one that exists is never overwritten
   --name NAME             whose key it is: letters, digits and . _ - (64 at most)
   --roles ROLE,...        what it may sign: operator, custodian, recovery, shell,
-                          root [custodian]
+                          root, manifest [custodian]
   --days N                for how many days it may be used, 1 to 3660 [730]
   --passphrase-file FILE  the passphrase (mode 0600), - for standard input;
                           without it the terminal is asked

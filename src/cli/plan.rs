@@ -1,20 +1,20 @@
 //! `plan`: what the daemon would do, and why; reads only.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::clock;
 use crate::config::{self, Config, DesiredSource, Needs};
-use crate::hub::client::MAX_MANIFEST;
 use crate::hub::{Client as HubClient, Desired};
-use crate::manifest;
 use crate::model::desired::DesiredState;
 use crate::model::guest::GuestId;
 use crate::observe;
+use crate::ops::trust;
 use crate::paths::StateDir;
 use crate::plan::{self, Plan, Settings, preflight, text};
 use crate::pve::Client;
+use crate::source::Found;
+use crate::source::file::FileSource;
 
 use super::exit::Exit;
 use super::line::{Given, Line, Stop};
@@ -80,7 +80,7 @@ pub(super) fn run(global: &Global, arguments: &PlanArguments, output: &mut Outpu
 pub(super) fn desired(config: &Config) -> Result<DesiredState, Failure> {
     let host_id = host_id(config)?;
     let bytes = match &config.desired {
-        DesiredSource::File { path, .. } => from_file(path)?,
+        DesiredSource::File { path, is_folder, poll } => from_file(path, *is_folder, *poll)?,
         DesiredSource::Hub => from_hub(config, &host_id)?,
         DesiredSource::None => {
             let what =
@@ -88,7 +88,8 @@ pub(super) fn desired(config: &Config) -> Result<DesiredState, Failure> {
             return Err(Failure::text(Exit::Configuration, what));
         }
     };
-    manifest::parse(&bytes, &host_id, clock::now()).map_err(|error| Failure::new(Exit::Failed, &error))
+    trust::read_manifest(config, &bytes, &host_id, clock::now())
+        .map_err(|error| Failure::new(Exit::Failed, &error))
 }
 
 pub(super) fn host_id(config: &Config) -> Result<String, Failure> {
@@ -102,17 +103,12 @@ pub(super) fn host_id(config: &Config) -> Result<String, Failure> {
     })
 }
 
-fn from_file(path: &Path) -> Result<Vec<u8>, Failure> {
-    let failed = |what: String| {
-        Failure::text(Exit::InputOutput, format!("cannot read the desired state {}: {what}", path.display()))
-    };
-    let mut bytes = Vec::new();
-    let limit = u64::try_from(MAX_MANIFEST).unwrap_or(u64::MAX);
-    let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
-    match read {
-        Ok(length) if length <= MAX_MANIFEST => Ok(bytes),
-        Ok(_) => Err(failed(format!("it is larger than {MAX_MANIFEST} bytes"))),
-        Err(error) => Err(failed(error.to_string())),
+fn from_file(path: &Path, is_folder: bool, poll: Duration) -> Result<Vec<u8>, Failure> {
+    let failed = |what: String| Failure::text(Exit::InputOutput, format!("the desired state: {what}"));
+    match FileSource::at(path.to_owned(), is_folder, poll).read() {
+        Found::Document(bytes) => Ok(bytes),
+        Found::Unavailable(what) => Err(failed(what)),
+        Found::Nothing | Found::Unchanged => Err(failed(format!("{} holds no document", path.display()))),
     }
 }
 

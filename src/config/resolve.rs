@@ -200,6 +200,12 @@ impl Resolver<'_> {
             task: self.seconds("agent.task_seconds"),
             guest_shutdown_s: self.count("agent.guest_shutdown_seconds"),
             stop: self.seconds("agent.stop_seconds"),
+            blast_radius: self.count("agent.blast_radius"),
+            boot_grace: self.seconds("agent.boot_grace_seconds"),
+            require_signed: matches!(
+                self.found("desired.require_signed"),
+                Some(Found { value: Value::Flag(true), .. })
+            ),
             mode: match self.text("agent.mode").as_deref() {
                 Some("observe") => Mode::Observe,
                 _ => Mode::Manage,
@@ -210,8 +216,11 @@ impl Resolver<'_> {
     }
 
     fn desired(&mut self, has_hub: bool) -> DesiredSource {
-        let file = self.text("desired.file").map(|path| DesiredSource::File {
+        let folder = self.text("desired.folder");
+        let is_folder = folder.is_some();
+        let file = folder.or_else(|| self.text("desired.file")).map(|path| DesiredSource::File {
             path: PathBuf::from(path),
+            is_folder,
             poll: self.seconds("desired.poll_seconds"),
         });
         match (self.text("desired.source").as_deref(), file) {
@@ -225,7 +234,10 @@ impl Resolver<'_> {
                 DesiredSource::Hub
             }
             (Some("file"), None) => {
-                self.fault("desired.file", "missing; desired.source says file");
+                self.fault(
+                    "desired.file",
+                    "missing; desired.source says file, so name it or a desired.folder",
+                );
                 DesiredSource::None
             }
             (_, Some(file)) => file,

@@ -67,7 +67,8 @@ impl Setting {
 pub const PREFIX: &str = "FELHOM_AGENT_";
 
 /// Settings of which one layer may name only one, and where a later layer's choice replaces an earlier one's.
-pub const ONE_OF: [&[&str]; 4] = [
+pub const ONE_OF: [&[&str]; 5] = [
+    &["desired.file", "desired.folder"],
     &["hub.api_key", "hub.api_key_file"],
     &["hub.ca_file", "hub.pin_sha256"],
     &["proxmox.token_secret", "proxmox.token_secret_file"],
@@ -127,12 +128,16 @@ pub static SETTINGS: &[Setting] = &[
     setting("agent", "task_seconds", number(10, 86_400), "900", "how long a lane waits for a task before it lets it run alone"),
     setting("agent", "guest_shutdown_seconds", number(1, 3600), "180", "how long a guest may take to shut down"),
     setting("agent", "stop_seconds", number(1, 600), "20", "how long the daemon waits for its lanes when it is told to end"),
+    setting("agent", "blast_radius", number(0, 100_000), "0", "how many guests one generation may stop or restart; 0: 3, or a quarter of the managed ones if that is more"),
+    setting("agent", "boot_grace_seconds", number(0, 3600), "120", "seconds after the node's boot in which guests that it starts by itself are left to it"),
     setting("agent", "mode", Kind::Choice(&["manage", "observe"]), "manage", "manage: bring guests in order and carry out signed operations; observe: change nothing"),
     setting("agent", "log", Kind::LogFilter, "info", "error, warn, info, debug or trace; also by module: info,felhom_agent::pve=debug"),
     setting("agent", "socket", Kind::Socket, "/run/felhom-agent/agent.sock", "socket for `felhom-agent status` and curl on this machine; `none`: no socket"),
-    setting("desired", "source", Kind::Choice(&["file", "hub", "none"]), "", "where desired state comes from; if absent: the file if one is named, else the hub if there is one"),
+    setting("desired", "source", Kind::Choice(&["file", "hub", "none"]), "", "where desired state comes from; if absent: the file or folder if one is named, else the hub if there is one"),
     setting("desired", "file", Kind::File, "", "file that holds the desired state"),
-    setting("desired", "poll_seconds", number(1, 3600), "5", "seconds between two looks at the file"),
+    setting("desired", "folder", Kind::File, "", "folder whose files *.json together are the desired state"),
+    setting("desired", "require_signed", Kind::Flag, "false", "take only desired state that a key with the role manifest has signed"),
+    setting("desired", "poll_seconds", number(1, 3600), "5", "seconds between two looks at the file or folder"),
     setting("cloudflared", "ready_url", Kind::Url, "", "address of cloudflared's metrics server, as in http://127.0.0.1:20241"),
     setting("ops", "keyring", Kind::File, "", "file (mode 0600) with the keys whose signed operations are carried out; if absent: keyring.json in the state directory"),
     setting("ops", "role_policy", Kind::File, "", "file (mode 0600) that narrows what each role may sign"),

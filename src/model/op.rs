@@ -66,10 +66,13 @@ pub enum Role {
     Recovery,
     Shell,
     Root,
+    /// Signs desired state, and no operation.
+    Manifest,
 }
 
 impl Role {
-    pub const ALL: [Self; 5] = [Self::Operator, Self::Custodian, Self::Recovery, Self::Shell, Self::Root];
+    pub const ALL: [Self; 6] =
+        [Self::Operator, Self::Custodian, Self::Recovery, Self::Shell, Self::Root, Self::Manifest];
 
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.as_str() == word)
@@ -82,6 +85,7 @@ impl Role {
             Self::Recovery => "recovery",
             Self::Shell => "shell",
             Self::Root => "root",
+            Self::Manifest => "manifest",
         }
     }
 }

@@ -9,8 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::authz::keyring::MAX_BYTES as MAX_KEYRING;
 use crate::authz::policy::MAX_BYTES as MAX_POLICY;
-use crate::authz::{Keyring, Policy, Trust};
+use crate::authz::{self, Keyring, Policy, Trust};
+use crate::config::Config;
 use crate::journal::Journal;
+use crate::manifest::{self, ManifestError};
+use crate::model::desired::DesiredState;
+use crate::model::time::Timestamp;
 use crate::paths::guarded::{self, Stamp};
 
 #[derive(Debug)]
@@ -79,6 +83,12 @@ impl TrustStore {
         self.journal.keep_trust_version(version).map_err(|error| error.to_string())?;
         log::info!("keyring version {version} is in force");
         Ok(())
+    }
+
+    /// Takes a desired-state document out of its envelope, by what is in force now.
+    pub fn open_manifest(&self, envelope: &[u8], now: Timestamp) -> Result<Vec<u8>, String> {
+        let trust = self.current().map_err(|fault| format!("no key is trusted: {fault}"))?;
+        authz::open_manifest(envelope, &trust, now).map_err(|rejected| rejected.to_string())
     }
 
     /// Whether these are the bytes of the keyring on disk.
@@ -160,6 +170,21 @@ pub fn on_disk(keyring: &Path, policy: Option<&Path>) -> Result<Option<Trust>, S
     let Some((bytes, _)) = guarded::read(keyring, limit(MAX_KEYRING))? else { return Ok(None) };
     let keyring = Keyring::parse(&bytes).map_err(|error| format!("{shown}: {error} ({})", error.code()))?;
     Ok(Some(Trust { keyring, policy }))
+}
+
+/// A desired-state document, judged by what the files say, for whoever is not the daemon.
+pub fn read_manifest(
+    config: &Config,
+    bytes: &[u8],
+    host_id: &str,
+    now: Timestamp,
+) -> Result<DesiredState, ManifestError> {
+    let open = |envelope: &[u8]| {
+        let trust = on_disk(&config.ops.keyring, config.ops.role_policy.as_deref())?;
+        let trust = trust.ok_or_else(|| "there is no keyring to judge it by".to_owned())?;
+        authz::open_manifest(envelope, &trust, now).map_err(|rejected| rejected.to_string())
+    };
+    manifest::read(bytes, host_id, now, config.agent.require_signed, &open)
 }
 
 fn role_policy(path: &Path) -> Result<Policy, String> {

@@ -4,12 +4,14 @@ use crate::clock;
 use crate::config::DesiredSource;
 use crate::http::Trust;
 use crate::hub::{Client as HubClient, Desired, HubError};
-use crate::manifest;
 use crate::model::desired::DesiredState;
 use crate::model::guest::GuestKind;
 use crate::model::time::Timestamp;
+use crate::ops::trust;
 use crate::paths::StateDir;
 use crate::pve::{Client, PveError};
+use crate::source::Found;
+use crate::source::file::FileSource;
 
 use super::privileges::{self, Need, Weight};
 use super::{Bench, Check, Severity, Verdict, failed, ok, refused, skipped, warning};
@@ -232,12 +234,15 @@ fn desired(bench: &Bench) -> Result<Option<DesiredState>, Verdict> {
     };
     let bytes = match (&config.desired, &config.hub) {
         (DesiredSource::None, _) | (DesiredSource::Hub, None) => return Ok(None),
-        (DesiredSource::File { path, .. }, _) => std::fs::read(path).map_err(|error| {
-            failed(
-                format!("cannot read {}: {error}", path.display()),
-                "write the desired state there, or name another",
-            )
-        })?,
+        (DesiredSource::File { path, is_folder, poll }, _) => {
+            match FileSource::at(path.clone(), *is_folder, *poll).read() {
+                Found::Document(bytes) => bytes,
+                Found::Unavailable(what) => {
+                    return Err(failed(what, "write the desired state there, or name another"));
+                }
+                Found::Nothing | Found::Unchanged => return Ok(None),
+            }
+        }
         (DesiredSource::Hub, Some(hub)) => {
             let Some(host_id) = &host_id else { return Ok(None) };
             let answer = HubClient::new(hub, host_id).map(|client| client.desired(None));
@@ -254,7 +259,7 @@ fn desired(bench: &Bench) -> Result<Option<DesiredState>, Verdict> {
             "set hub.host_id, or start the daemon once",
         ));
     };
-    manifest::parse(&bytes, &host_id, clock::now()).map(Some).map_err(|error| {
+    trust::read_manifest(config, &bytes, &host_id, clock::now()).map(Some).map_err(|error| {
         failed(error.to_string(), "correct the document; `felhom-agent plan` shows what it asks for")
     })
 }

@@ -137,7 +137,7 @@ fn why_a_command_failed_is_in_its_exit_code_and_what_to_do_in_its_words() {
     stage.desire(1, &drifted());
     // The desired state's own faults.
     fs::rename(stage.path("desired.json"), stage.path("away")).expect("it was there");
-    stage.run(&["plan"]).expect(74, &["cannot read the desired state", "desired.json"]);
+    stage.run(&["plan"]).expect(74, &["the desired state: cannot read", "desired.json"]);
     write(&stage.path("desired.json"), "{");
     stage.run(&["plan"]).expect(1, &["not JSON"]);
     let mut other = manifest(1, &drifted());
