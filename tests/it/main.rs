@@ -34,6 +34,7 @@ mod signals;
 mod socket;
 mod source;
 mod stage;
+mod stories;
 mod strace;
 mod tools;
 mod vectors;

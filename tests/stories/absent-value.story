@@ -1,0 +1,23 @@
+A value that should be absent is deleted, and nothing else.
+== node
+set 100 onboot=1
+set 100 tags=old
+== manifest
+[
+  {"id": "ct100", "kind": "lxc_guest", "spec": {"vmid": 100, "tags": "absent", "on_boot": "absent"}}
+]
+== plan
+lxc/100 ct100  stopped  1 step
+    tags         ["old"] -> []
+    on_boot      true -> false
+  1. delete onboot, tags of lxc/100
+     because tags is [old], should be empty; on_boot is true, should be false
+  - whether HA manages it or a backup runs is looked at again right before each step
+not managed, not touched: lxc/101 (db, running), lxc/102 (ct102, stopped), lxc/103 (ct103, stopped), lxc/104 (ct104, stopped), lxc/105 (ct105, running), lxc/106 (ct106, stopped), lxc/107 (ct107, stopped), qemu/200 (vm1, running), qemu/201 (vm2, stopped)
+generation 1: 1 to change, 0 held, 0 that cannot be planned, 0 in order, 0 refused
+== calls
+PUT /nodes/pve/lxc/100/config delete=onboot,tags digest=…
+== status
+Ready true (AllReady)
+ct100: ready
+  last: delete onboot, tags of lxc/100: done

@@ -1,0 +1,43 @@
+The hub says that nothing may be changed; its word outlives a restart without it.
+== hub
+envelope {"blocked":true}
+== agent
+start
+says blocked by the hub
+== manifest
+[
+  {"id": "ct100", "kind": "lxc_guest", "spec": {"vmid": 100, "run_state": "running"}}
+]
+== plan
+lxc/100 ct100  stopped  1 step
+    run_state    "stopped" -> "running"
+  1. start lxc/100
+     because it is stopped and should run
+  - whether HA manages it or a backup runs is looked at again right before each step
+not managed, not touched: lxc/101 (db, running), lxc/102 (ct102, stopped), lxc/103 (ct103, stopped), lxc/104 (ct104, stopped), lxc/105 (ct105, running), lxc/106 (ct106, stopped), lxc/107 (ct107, stopped), qemu/200 (vm1, running), qemu/201 (vm2, stopped)
+generation 1: 1 to change, 0 held, 0 that cannot be planned, 0 in order, 0 refused
+== calls
+none
+== status
+Ready false (ResourcesHeld)
+Stalled true (ResourcesHeld)
+Blocked true (BlockedByHub)
+ct100: held
+  hold blocked: the hub told this agent to change nothing
+  to go on: lift the block in the hub
+  drift run_state: "running" wanted, "stopped" there
+== agent
+stop
+== hub
+down
+== calls
+none
+== status
+Ready false (ResourcesHeld)
+Stalled true (ResourcesHeld)
+Blocked true (BlockedByHub)
+HubUnreachable true (Unreachable)
+ct100: held
+  hold blocked: the hub told this agent to change nothing
+  to go on: lift the block in the hub
+  drift run_state: "running" wanted, "stopped" there

@@ -1,0 +1,26 @@
+A start would carry out a removal that somebody left pending: it is held.
+== node
+append 100 unused0: store:100/vm-100-disk-9.raw\n\n[pve:pending]\ndelete: unused0\n
+== manifest
+[
+  {"id": "ct100", "kind": "lxc_guest", "spec": {"vmid": 100, "run_state": "running"}}
+]
+== plan
+lxc/100 ct100  stopped  1 step
+    run_state    "stopped" -> "running"
+  1. start lxc/100
+     because it is stopped and should run
+  - changes that somebody else left pending, applied at the next start: unused0 (to be deleted)
+  - whether HA manages it or a backup runs is looked at again right before each step
+not managed, not touched: lxc/101 (db, running), lxc/102 (ct102, stopped), lxc/103 (ct103, stopped), lxc/104 (ct104, stopped), lxc/105 (ct105, running), lxc/106 (ct106, stopped), lxc/107 (ct107, stopped), qemu/200 (vm1, running), qemu/201 (vm2, stopped)
+generation 1: 1 to change, 0 held, 0 that cannot be planned, 0 in order, 0 refused
+== calls
+none
+== status
+Ready false (ResourcesHeld)
+Stalled true (ResourcesHeld)
+ct100: held
+  hold needs_signature: start lxc/100: a pending change that somebody left would be applied with it and detach or free unused0
+  to go on: look at `pct pending 100`, then take the change back in Proxmox (Revert), or apply it by hand
+  drift run_state: "running" wanted, "stopped" there
+  warnings: changes that somebody else left pending, applied at the next start: unused0 (to be deleted)

@@ -1,0 +1,45 @@
+A resource that is suspended waits.
+== manifest
+[
+  {"id": "ct100", "kind": "lxc_guest", "suspend": true, "spec": {"vmid": 100, "cores": 2, "run_state": "running"}}
+]
+== plan
+lxc/100 ct100  stopped  held
+    run_state    "stopped" -> "running"
+    cores        not set -> 2
+  held (suspended): the desired state suspends ct100
+     to go on: take `suspend` out of the resource
+not managed, not touched: lxc/101 (db, running), lxc/102 (ct102, stopped), lxc/103 (ct103, stopped), lxc/104 (ct104, stopped), lxc/105 (ct105, running), lxc/106 (ct106, stopped), lxc/107 (ct107, stopped), qemu/200 (vm1, running), qemu/201 (vm2, stopped)
+generation 1: 0 to change, 1 held, 0 that cannot be planned, 0 in order, 0 refused
+== calls
+none
+== status
+Ready false (ResourcesHeld)
+Stalled true (ResourcesHeld)
+ct100: held
+  hold suspended: the desired state suspends ct100
+  to go on: take `suspend` out of the resource
+  drift run_state: "running" wanted, "stopped" there
+  drift cores: 2 wanted, "absent" there
+== manifest
+[
+  {"id": "ct100", "kind": "lxc_guest", "spec": {"vmid": 100, "cores": 2, "run_state": "running"}}
+]
+== plan
+lxc/100 ct100  stopped  2 steps
+    run_state    "stopped" -> "running"
+    cores        not set -> 2
+  1. set cores=2 of lxc/100
+     because cores is not set, should be 2
+  2. start lxc/100
+     because it is stopped and should run
+  - whether HA manages it or a backup runs is looked at again right before each step
+not managed, not touched: lxc/101 (db, running), lxc/102 (ct102, stopped), lxc/103 (ct103, stopped), lxc/104 (ct104, stopped), lxc/105 (ct105, running), lxc/106 (ct106, stopped), lxc/107 (ct107, stopped), qemu/200 (vm1, running), qemu/201 (vm2, stopped)
+generation 2: 1 to change, 0 held, 0 that cannot be planned, 0 in order, 0 refused
+== calls
+PUT /nodes/pve/lxc/100/config cores=2 digest=…
+POST /nodes/pve/lxc/100/status/start
+== status
+Ready true (AllReady)
+ct100: ready
+  last: start lxc/100: done

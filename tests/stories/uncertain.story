@@ -1,0 +1,33 @@
+Nobody can know whether the start was carried out: it is not sent again until the guest looks different.
+== node
+fault {"method":"POST","path":"/status/start","count":1,"action":"status","status":596,"reason":"Connection timed out"}
+== manifest
+[
+  {"id": "ct100", "kind": "lxc_guest", "spec": {"vmid": 100, "run_state": "running"}}
+]
+== plan
+lxc/100 ct100  stopped  1 step
+    run_state    "stopped" -> "running"
+  1. start lxc/100
+     because it is stopped and should run
+  - whether HA manages it or a backup runs is looked at again right before each step
+not managed, not touched: lxc/101 (db, running), lxc/102 (ct102, stopped), lxc/103 (ct103, stopped), lxc/104 (ct104, stopped), lxc/105 (ct105, running), lxc/106 (ct106, stopped), lxc/107 (ct107, stopped), qemu/200 (vm1, running), qemu/201 (vm2, stopped)
+generation 1: 1 to change, 0 held, 0 that cannot be planned, 0 in order, 0 refused
+== calls
+POST /nodes/pve/lxc/100/status/start -> 596 Connection timed out
+== status
+Ready false (ResourcesFailed)
+Degraded true (ResourcesFailed)
+Stalled true (ResourcesFailed)
+ct100: failed
+  error uncertain (not tried again): POST /nodes/pve/lxc/100/status/start: pveproxy got no answer (596: Connection timed out); no task of it was found and the guest does not show it (it is stopped), but it may be under way still
+  drift run_state: "running" wanted, "stopped" there
+  last: start lxc/100: uncertain
+== node
+set 100 description=somebody was here
+== calls
+POST /nodes/pve/lxc/100/status/start
+== status
+Ready true (AllReady)
+ct100: ready
+  last: start lxc/100: done
