@@ -97,7 +97,8 @@ fn freed_by(step: &Step, image: &GuestImage) -> Vec<String> {
         | Step::Backup { .. }
         | Step::Resize { .. }
         | Step::Rollback { .. }
-        | Step::RestoreOver { .. } => Vec::new(),
+        | Step::RestoreOver { .. }
+        | Step::Make { .. } => Vec::new(),
     }
 }
 

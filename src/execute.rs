@@ -6,6 +6,7 @@
 
 mod effect;
 mod loss;
+mod own;
 mod search;
 mod settle;
 mod verdict;
@@ -104,6 +105,7 @@ impl<'a> Executor<'a> {
     }
 
     fn note_end(&self, sent: Sent<'_>, outcome: &Outcome) {
+        self.note_made(sent, outcome);
         if let Err(error) = self.journal.ended(sent.seq, outcome) {
             log::error!(
                 "{}: its end is not in the journal, and is found out anew at the next start: {error}",
@@ -143,6 +145,7 @@ impl<'a> Executor<'a> {
                 self.client.restore_over(intent, *guest, volid, storage).map(Submitted::Task)
             }
             Step::DeleteBackup { guest, volid } => self.client.delete_backup(intent, *guest, volid),
+            Step::Make { .. } => self.client.make(intent).map(Submitted::Task),
         }
     }
 
@@ -177,7 +180,8 @@ impl<'a> Executor<'a> {
             | Step::Destroy { .. }
             | Step::Rollback { .. }
             | Step::RestoreOver { .. }
-            | Step::DeleteBackup { .. } => self.within,
+            | Step::DeleteBackup { .. }
+            | Step::Make { .. } => self.within,
         }
     }
 
@@ -193,7 +197,21 @@ impl<'a> Executor<'a> {
                 break;
             }
         }
-        verdict(word, effect)
+        self.with_what_is_left(sent, verdict(word, effect))
+    }
+
+    /// A guest that could not be made: Proxmox takes its volumes back, and where it did not somebody must know.
+    fn with_what_is_left(&self, sent: Sent<'_>, outcome: Outcome) -> Outcome {
+        match (outcome, sent.step) {
+            (Outcome::Failed(mut failure), Step::Make { guest, params, .. }) => {
+                let storage = params.get("storage").map_or("", String::as_str);
+                if let Err(left) = own::nothing_left(self.client, *guest, storage) {
+                    failure.message = format!("{}; on {storage}: {left}", failure.message);
+                }
+                Outcome::Failed(failure)
+            }
+            (outcome, _) => outcome,
+        }
     }
 
     fn pause(&self, pause_ms: u64) -> Paused {

@@ -9,9 +9,9 @@ use crate::consent::{self, Guards};
 use crate::model::guest::{GuestId, GuestKind};
 use crate::model::hold::{Hold, HoldReason};
 use crate::model::image::GuestImage;
-use crate::model::observed::{GuestConfig, GuestObservation, PendingChange, Reading};
+use crate::model::observed::{GuestConfig, GuestObservation, PendingChange, Presence, Reading};
 use crate::model::op::{OpId, Rejected};
-use crate::model::step::{ConfigChange, Step};
+use crate::model::step::{ConfigChange, Purpose, Step};
 use crate::model::volume::{first_part, holds_volume, is_removable, volid};
 
 /// A step that may run. Made only here.
@@ -55,6 +55,30 @@ pub struct Facts {
     pub snapshot: SnapshotProvenance,
     /// The guest's volumes in words, `mp0 (store:101/vm-101-disk-1.raw, 8G)`; `None` where they could not be read.
     pub volumes: Option<Vec<String>>,
+    pub made: Made,
+    /// Whether the guest's number is free in the whole cluster; `Err` says why it may not be.
+    pub free: Result<(), String>,
+}
+
+/// Whose work the guest is, by the journal and by what is there now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// Somebody else's, or nobody looked.
+    Unknown,
+    /// The journal says that this agent made a guest of this number.
+    Ours {
+        guest: GuestId,
+        purpose: Purpose,
+        /// It never became whole.
+        half: bool,
+        /// Its incarnation when it was made, and the one that is there now.
+        then: String,
+        now: String,
+        /// Nothing is missing in the journal.
+        sound: bool,
+        /// That the guest names now, `store:101/vm-101-disk-1.raw`.
+        volumes: Vec<String>,
+    },
 }
 
 /// What a start, or any write, would do to volumes because it was left pending: Proxmox applies all that is pending
@@ -77,13 +101,25 @@ pub enum SnapshotProvenance {
 }
 
 impl Facts {
-    /// What an observation tells; a snapshot's maker it does not tell.
+    /// What an observation tells; who made the guest or a snapshot of it does not show.
     pub fn observed(seen: &GuestObservation) -> Self {
         let pending = match &seen.config {
             Reading::Known(config) => PendingVolumes::Known(volumes_lost_when_pending_is_applied(config)),
             Reading::Unknown(_) => PendingVolumes::Unknown,
         };
-        Self { pending, snapshot: SnapshotProvenance::Unknown, volumes: seen.config.known().map(volumes) }
+        Self {
+            pending,
+            snapshot: SnapshotProvenance::Unknown,
+            volumes: seen.config.known().map(volumes),
+            made: Made::Unknown,
+            free: match &seen.presence {
+                Presence::Nowhere => Ok(()),
+                Presence::Elsewhere(node) => Err(format!("it is on node {node}")),
+                Presence::Listed(_) | Presence::NotListed | Presence::Unknown(_) => {
+                    Err("nobody can say that it is free".to_owned())
+                }
+            },
+        }
     }
 }
 
@@ -99,7 +135,11 @@ impl Loss {
     /// As the status shows it.
     pub fn into_hold(self) -> Hold {
         Hold {
-            reason: HoldReason::NeedsSignature,
+            reason: if matches!(self.step, Step::Make { .. }) {
+                HoldReason::Taken
+            } else {
+                HoldReason::NeedsSignature
+            },
             detail: format!("{}: {}", self.step, self.what),
             remedy: self.remedy,
         }
@@ -109,7 +149,13 @@ impl Loss {
 /// Lets a step through, or names what it would lose.
 pub fn judge(step: Step, facts: &Facts) -> Result<Approved, Box<Loss>> {
     match refusal(&step, facts) {
-        None => Ok(Approved { step, op_id: None, destructive: false, volumes: Vec::new() }),
+        None => {
+            let (destructive, volumes) = match (&step, &facts.made) {
+                (Step::Destroy { .. }, Made::Ours { volumes, .. }) => (true, volumes.clone()),
+                _ => (false, Vec::new()),
+            };
+            Ok(Approved { step, op_id: None, destructive, volumes })
+        }
         Some((what, remedy)) => Err(Box::new(Loss { step, what, remedy })),
     }
 }
@@ -144,9 +190,9 @@ fn refusal(step: &Step, facts: &Facts) -> Option<(String, String)> {
         Step::Shutdown { guest: _, timeout_s: _ } => None,
         Step::Snapshot { guest: _, name: _ } => None,
         Step::DeleteSnapshot { guest, name } => foreign_snapshot(*guest, name, &facts.snapshot),
-        Step::Stop { guest } => {
-            Some(loss("whatever it has not written to disk yet", draft(*guest, "stop-hard", "")))
-        }
+        Step::Stop { guest } => disown(*guest, Purpose::Scratch, &facts.made).err().map(|doubt| {
+            loss(&format!("whatever it has not written to disk yet{doubt}"), draft(*guest, "stop-hard", ""))
+        }),
         Step::Backup { guest, storage: _, prune } => prune.then(|| {
             loss(
                 "older backups, which Proxmox would remove",
@@ -157,9 +203,9 @@ fn refusal(step: &Step, facts: &Facts) -> Option<(String, String)> {
             )
         }),
         Step::Resize { guest, key, from, to, digest: _ } => shrinks(*guest, key, *from, *to),
-        Step::Destroy { guest, purge: _ } => {
-            Some((destroyed(facts.volumes.as_deref()), draft(*guest, "destroy", "")))
-        }
+        Step::Destroy { guest, purge: _ } => disown(*guest, Purpose::Provision, &facts.made)
+            .err()
+            .map(|doubt| (destroyed(facts.volumes.as_deref()) + &doubt, draft(*guest, "destroy", ""))),
         Step::Rollback { guest, snapshot, start: _ } => Some(loss(
             &format!("all that came after snapshot {snapshot}"),
             draft(*guest, "rollback", &format!(" --snapshot {snapshot}")),
@@ -172,7 +218,33 @@ fn refusal(step: &Step, facts: &Facts) -> Option<(String, String)> {
             &format!("backup {volid}"),
             draft(*guest, "backup-delete", &format!(" --volid {volid}")),
         )),
+        // Nothing is lost where nothing is.
+        Step::Make { guest, .. } => facts.free.as_ref().err().map(|why| {
+            loss(
+                &format!("whatever has the number {} now: {why}", guest.vmid),
+                "give the resource a vmid that is free, or remove by hand what is left of an older guest"
+                    .to_owned(),
+            )
+        }),
     }
+}
+
+/// Whether this agent may end what it made: a guest that only proves something; or, where `purpose` says so, one that was to
+/// stay and never became whole. `Err`: in doubt it is somebody's, and what the doubt is, for the end of a sentence.
+fn disown(guest: GuestId, purpose: Purpose, made: &Made) -> Result<(), String> {
+    let Made::Ours { guest: ours, purpose: made_for, half, then, now, sound, volumes: _ } = made else {
+        return Err(String::new());
+    };
+    let doubt = if *ours != guest || then.is_empty() || then != now {
+        "it is no longer the one"
+    } else if !sound {
+        "the journal is not sound"
+    } else if *made_for == Purpose::Provision && (purpose != Purpose::Provision || !half) {
+        "it was made to stay"
+    } else {
+        return Ok(());
+    };
+    Err(format!(" (this agent made a guest of this number, but {doubt})"))
 }
 
 fn loss(what: &str, remedy: String) -> (String, String) {

@@ -30,6 +30,7 @@ pub use self::fs::{Disk, Facts, Fs, Mode, refuse_unfit_file_system};
 pub use self::identity::Identity;
 pub use self::line::{Entry, Kept, MAX_LINE};
 pub use self::reading::Found;
+pub use self::record::Made;
 pub use self::salvage::{SALVAGED, Salvage, Salvaged, salvage};
 pub use self::superblock::Superblock;
 pub use self::verify::{Look, Verdict, verify};
@@ -46,7 +47,7 @@ use crate::gate::{Approved, Loss};
 use crate::model::guest::GuestId;
 use crate::model::op::{OpEnd, OpId, OpKind, Via};
 use crate::model::outcome::Outcome;
-use crate::model::step::Step;
+use crate::model::step::{MARKER, Step};
 use crate::model::time::Timestamp;
 use crate::paths::StateDir;
 
@@ -213,6 +214,11 @@ pub struct AuditEntry {
     pub hash: String,
 }
 
+/// See [`Recorded::marker`]; also for an intent of before.
+pub fn marker(seq: u64, began: Timestamp) -> String {
+    format!("{MARKER} {}-{seq}", began.unix())
+}
+
 impl Recorded {
     pub fn seq(&self) -> u64 {
         self.seq
@@ -230,6 +236,11 @@ impl Recorded {
     /// When it was recorded, before anything was sent.
     pub fn began(&self) -> Timestamp {
         self.began
+    }
+
+    /// The line that tells a guest which this intent made from every other: the intent's own number and time.
+    pub fn marker(&self) -> String {
+        marker(self.seq, self.began)
     }
 
     /// For the client's own tests against the simulated node, which must reach calls that no gate passes yet.
@@ -388,6 +399,24 @@ impl Journal {
         if pen.shown().state.doubts().contains_key(&guest) {
             let record = Record::Settled(Settled { guest, why: why.to_owned() });
             pen.write_or_say(record, clock::now());
+        }
+    }
+
+    /// A guest is there that this agent made; to be told before the step that made it ends.
+    pub fn note_made(&self, made: Made) -> Result<(), JournalError> {
+        self.pen().write(Record::Made(made), clock::now()).map(drop)
+    }
+
+    /// The guests that this agent made and that are not known to be gone.
+    pub fn made(&self) -> Vec<Made> {
+        self.shown().state.made().to_vec()
+    }
+
+    /// What this agent made under this number is no more.
+    pub fn note_gone(&self, guest: GuestId, why: &str) {
+        if self.shown().state.made().iter().any(|made| made.guest == guest) {
+            let record = Record::Gone(Settled { guest, why: why.to_owned() });
+            self.pen().write_or_say(record, clock::now());
         }
     }
 

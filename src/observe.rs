@@ -54,7 +54,10 @@ pub fn node(client: &Client, managed: &[GuestId]) -> NodeObservation {
         } else {
             Reading::Unknown(not_asked("the node did not answer before"))
         };
-        let presence = presence(*guest, &node.listed, &unread);
+        let mut presence = presence(*guest, &node.listed, &unread);
+        if presence == Presence::NotListed && is_missing(&config) {
+            presence = whereabouts(client, *guest);
+        }
         node.guests.insert(guest.vmid, GuestObservation { presence, config, live: None });
     }
     node
@@ -79,7 +82,11 @@ pub fn guest(client: &Client, guest: GuestId, token_id: &str) -> GuestLook {
         // Without the task list, and the log of a job of several guests, nobody knows whether a backup is at the guest.
         (Ok(_), Err(error)) | (Err(error), _) => Reading::Unknown(error.as_read_fault()),
     };
-    let presence = Presence::Unknown(not_asked("its own status tells more than the list"));
+    let presence = if is_missing(&config) {
+        whereabouts(client, guest)
+    } else {
+        Presence::Unknown(not_asked("its own status tells more than the list"))
+    };
     GuestLook { seen: GuestObservation { presence, config, live: Some(live) }, ours }
 }
 
@@ -127,6 +134,33 @@ fn presence(guest: GuestId, listed: &[ListedGuest], unread: &[(GuestKind, ReadFa
         Some((_, fault)) => Presence::Unknown(fault.clone()),
         None => Presence::NotListed,
     }
+}
+
+fn is_missing(config: &Reading<GuestConfig>) -> bool {
+    matches!(config, Reading::Unknown(fault) if fault.code == ReadFault::GUEST_MISSING)
+}
+
+/// Of a guest that has no configuration here: where it is. That it is nowhere is believed when all say so who could know: both
+/// lists of this node, the resources of the cluster, and the cluster itself, which tells of a number whether it is free even to
+/// a token that may see none of the guests.
+fn whereabouts(client: &Client, guest: GuestId) -> Presence {
+    let look = || {
+        for kind in GuestKind::ALL {
+            let listed = client.guests(kind)?;
+            if let Some(row) = listed.into_iter().find(|row| row.guest.vmid == guest.vmid) {
+                return Ok(Presence::Listed(row));
+            }
+        }
+        if let Some(node) = elsewhere(client, guest)? {
+            return Ok(Presence::Elsewhere(node));
+        }
+        match client.next_id(Some(guest.vmid)) {
+            Ok(_) => Ok(Presence::Nowhere),
+            Err(PveError::Parameter { .. }) => Ok(Presence::NotListed),
+            Err(error) => Err(error),
+        }
+    };
+    look().unwrap_or_else(|error: PveError| Presence::Unknown(error.as_read_fault()))
 }
 
 /// The running backup that works on this guest: its id names the guest, or names none because the job has several guests.

@@ -13,6 +13,7 @@ mod form;
 mod guests;
 mod node;
 mod perl;
+mod provision;
 mod snapshots;
 mod storage;
 mod task;
@@ -21,10 +22,10 @@ mod upid;
 #[cfg(test)]
 mod tests;
 
-pub use self::backups::{BackupJob, BackupMode, BackupOrder, ReplicationJob, RestoreOrder};
+pub use self::backups::{BackupJob, BackupMode, BackupOrder, ReplicationJob};
 pub use self::client::{Client, Connection, Submitted};
 pub use self::error::{Denied, PveError};
-pub use self::guests::{CloneOrder, ConfigText, CreateOrder, GuestStatus, View};
+pub use self::guests::{ConfigText, GuestStatus, View};
 pub use self::node::{
     ClusterEntry, ClusterOptions, ClusterResource, NodeEntry, NodeStatus, NodeTime, Pool, PoolMember, Space,
     Version,

@@ -10,6 +10,7 @@ use crate::model::digest::sha256;
 use crate::model::guest::GuestKind;
 use crate::model::image::GuestImage;
 use crate::model::observed::{HaState, PendingChange};
+use crate::model::step::MARKER;
 
 /// Keys of a configuration that keep books and are no property of the guest.
 /// - `digest`: a hash over the whole file; any other change of it is seen for itself.
@@ -19,9 +20,6 @@ use crate::model::observed::{HaState, PendingChange};
 /// - `runningmachine`, `runningcpu`: what a VM with saved memory ran on; Proxmox writes them.
 const BOOKKEEPING: [&str; 7] =
     ["digest", "lock", "parent", "snaptime", "snapstate", "runningmachine", "runningcpu"];
-
-/// The tag line that an agent may have put into a description: `felhom-incarnation: <word>`.
-const MARKER: &str = "felhom-incarnation:";
 
 /// The incarnation of the guest: the first 16 bytes of SHA-256 over [`ident_text`], in hex.
 pub fn ident(image: &GuestImage) -> String {
@@ -118,6 +116,7 @@ pub(super) fn part<'a>(value: Option<&'a str>, name: &str) -> Option<&'a str> {
     value?.split(',').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
+/// The word in the line that an agent put into a description: `felhom-incarnation: <word>`.
 fn marker(description: &str) -> Option<&str> {
     description.lines().find_map(|line| line.trim().strip_prefix(MARKER)).map(str::trim)
 }

@@ -453,7 +453,7 @@ fn failed(code: &'static str, message: String, recourse: Recourse) -> End {
 fn appearance(seen: &GuestObservation) -> Appearance {
     let listed = match &seen.presence {
         Presence::Listed(row) => Some((row.run, row.template, row.lock.clone())),
-        Presence::NotListed | Presence::Unknown(_) => None,
+        Presence::NotListed | Presence::Nowhere | Presence::Elsewhere(_) | Presence::Unknown(_) => None,
     };
     let config = match &seen.config {
         Reading::Known(config) => Ok(config.digest.clone()),

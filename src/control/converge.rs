@@ -13,7 +13,7 @@ use super::operate::Operating;
 use super::rights::Rights;
 use crate::clock;
 use crate::execute::{Executor, NOT_SENT, Open, Settling, Waited};
-use crate::gate::{self, Approved, Facts};
+use crate::gate::{self, Approved};
 use crate::journal::Journal;
 use crate::lanes::{Class, Permit, Permits};
 use crate::model::desired::DesiredGuest;
@@ -240,7 +240,8 @@ impl Job<'_> {
         }
         let Some(planned) = plan.steps.first().cloned() else { return Some(End::InOrder) };
         let (journal, what) = (&self.worker.work.journal, planned.step.to_string());
-        let approved = match gate::judge(planned.step, &Facts::observed(&look.seen)) {
+        let facts = self.executor.facts(&planned.step, &look.seen);
+        let approved = match gate::judge(planned.step, &facts) {
             Ok(approved) => approved,
             Err(loss) => {
                 journal.decision(guest, &what, Some(&loss));
@@ -350,6 +351,9 @@ fn class(step: &Step) -> Class {
         }
         Step::Backup { storage, .. } => Class::StorageHeavy { storages: [storage.clone()].into() },
         Step::Resize { .. } => Class::StorageHeavy { storages: crate::model::sorted::Set::new() },
+        Step::Make { params, .. } => {
+            Class::StorageHeavy { storages: params.get("storage").cloned().into_iter().collect() }
+        }
         Step::Stop { .. }
         | Step::Destroy { .. }
         | Step::Rollback { .. }

@@ -1,7 +1,7 @@
 //! Whether a guest is now as a step wanted it: read again, compared in normal form.
 
 use super::verdict::Effect;
-use super::{Sent, loss};
+use super::{Sent, loss, own};
 use crate::gate;
 use crate::model::guest::{GuestId, RunState};
 use crate::model::observed::GuestConfig;
@@ -44,6 +44,7 @@ pub(super) fn of(client: &Client, sent: Sent<'_>) -> Effect {
         Step::Rollback { guest, snapshot, start } => loss::rolled_back(client, *guest, snapshot, *start),
         Step::RestoreOver { guest, volid: _, storage: _ } => loss::restored(client, *guest),
         Step::DeleteBackup { guest: _, volid } => loss::backup_deleted(client, volid),
+        Step::Make { .. } => own::effect(client, sent),
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn destroyed(client: &Client, guest: GuestId, volumes: &[String]) -> 
 }
 
 /// `Err` where the two sources contradict each other, or one cannot be asked.
-fn presence(client: &Client, guest: GuestId) -> Result<bool, String> {
+pub(super) fn presence(client: &Client, guest: GuestId) -> Result<bool, String> {
     let has_config = match client.pending(guest) {
         Ok(_) => true,
         Err(PveError::GuestMissing { .. }) => false,

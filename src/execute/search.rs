@@ -5,7 +5,7 @@ use super::verdict::{Effect, Repeatable, Word, verdict};
 use super::{Executor, Paused, Sent, effect, failure, interrupted};
 use crate::model::guest::GuestKind;
 use crate::model::outcome::Outcome;
-use crate::model::step::Step;
+use crate::model::step::{Origin, Step};
 use crate::pve::{PveError, TaskFilter, TaskSource, Upid};
 
 /// Pauses between looks after a lost answer: the request may be under way still, waiting for a lock.
@@ -69,7 +69,11 @@ impl Executor<'_> {
     /// and of no other step.
     pub(super) fn task_of(&self, sent: Sent<'_>) -> Sought {
         let kind = task_kind(sent.step);
-        let vmid = sent.step.guest().vmid;
+        let mut vmid = sent.step.guest().vmid;
+        if let Step::Make { origin: Origin::Clone, source, .. } = sent.step {
+            // Listed under the number of what is cloned.
+            vmid = source.parse().unwrap_or(vmid);
+        }
         let since = sent.began.unix().saturating_sub(BEHIND_S);
         let filter = TaskFilter {
             source: TaskSource::All,
@@ -112,7 +116,8 @@ pub(super) fn repeatable(step: &Step) -> Repeatable {
         | Step::Destroy { .. }
         | Step::Rollback { .. }
         | Step::RestoreOver { .. }
-        | Step::DeleteBackup { .. } => Repeatable::No,
+        | Step::DeleteBackup { .. }
+        | Step::Make { .. } => Repeatable::No,
     }
 }
 
@@ -142,5 +147,11 @@ fn task_kind(step: &Step) -> &'static str {
         (Step::RestoreOver { .. }, GuestKind::Lxc) => "vzrestore",
         (Step::RestoreOver { .. }, GuestKind::Qemu) => "qmrestore",
         (Step::DeleteBackup { .. }, GuestKind::Lxc | GuestKind::Qemu) => IMAGE_REMOVED,
+        (Step::Make { origin: Origin::Template, .. }, GuestKind::Lxc) => "vzcreate",
+        (Step::Make { origin: Origin::Template, .. }, GuestKind::Qemu) => "qmcreate",
+        (Step::Make { origin: Origin::Backup, .. }, GuestKind::Lxc) => "vzrestore",
+        (Step::Make { origin: Origin::Backup, .. }, GuestKind::Qemu) => "qmrestore",
+        (Step::Make { origin: Origin::Clone, .. }, GuestKind::Lxc) => "vzclone",
+        (Step::Make { origin: Origin::Clone, .. }, GuestKind::Qemu) => "qmclone",
     }
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert, proptest};
 
-use super::{Facts, PendingVolumes, SnapshotProvenance, judge, judge_consented};
+use super::{Facts, Made, PendingVolumes, SnapshotProvenance, judge, judge_consented};
 use crate::authz;
 use crate::consent::{self, Guards};
 use crate::model::guest::RunState;
@@ -13,7 +13,7 @@ use crate::model::observed::HaState;
 use crate::model::observed::{GuestConfig, GuestObservation, PendingChange, Presence, ReadFault, Reading};
 use crate::model::op::{Action, OpId, RejectCode, Role};
 use crate::model::sorted::{Map, Set};
-use crate::model::step::{ConfigChange, Step};
+use crate::model::step::{ConfigChange, Origin, Purpose, Step};
 use crate::model::time::Timestamp;
 use crate::model::volume::holds_volume;
 
@@ -26,6 +26,8 @@ fn harmless() -> Facts {
         pending: PendingVolumes::Known(Vec::new()),
         snapshot: SnapshotProvenance::Unknown,
         volumes: Some(Vec::new()),
+        made: Made::Unknown,
+        free: Err("not looked".to_owned()),
     }
 }
 
@@ -230,6 +232,96 @@ fn what_cannot_be_undone_does_not_pass_and_says_how_it_could() {
     }
 }
 
+/// What a journal and a look tell of a guest that this agent made.
+fn made(purpose: Purpose, half: bool, change: impl FnOnce(&mut Facts)) -> Facts {
+    let made = Made::Ours {
+        guest: guest(GuestKind::Lxc),
+        purpose,
+        half,
+        then: "i".to_owned(),
+        now: "i".to_owned(),
+        sound: true,
+        volumes: vec!["store:101/vm-101-disk-0.raw".to_owned()],
+    };
+    let mut facts = Facts { made, ..harmless() };
+    change(&mut facts);
+    facts
+}
+
+#[test]
+fn what_this_agent_made_it_may_end_and_nothing_else() {
+    let whole = |_: &mut Facts| {};
+    let other = |facts: &mut Facts, change: fn(&mut String, &mut String, &mut bool, &mut GuestId)| {
+        let Made::Ours { guest, then, now, sound, .. } = &mut facts.made else { panic!() };
+        change(then, now, sound, guest);
+    };
+    let scratch = Purpose::Scratch;
+    // Whether it may be destroyed, and whether it may be stopped.
+    for (facts, expected) in [
+        (made(scratch, false, whole), (true, true)),
+        (made(scratch, true, whole), (true, true)),
+        (made(Purpose::Provision, true, whole), (true, false)),
+        (made(Purpose::Provision, false, whole), (false, false)),
+        (harmless(), (false, false)),
+        // In doubt it is somebody's.
+        (made(scratch, false, |facts| other(facts, |_, now, _, _| now.push('x'))), (false, false)),
+        (made(scratch, false, |facts| other(facts, |_, _, sound, _| *sound = false)), (false, false)),
+        (
+            made(scratch, false, |facts| {
+                other(facts, |then, now, _, _| {
+                    then.clear();
+                    now.clear();
+                })
+            }),
+            (false, false),
+        ),
+        (
+            made(scratch, false, |facts| other(facts, |_, _, _, ours| ours.kind = GuestKind::Qemu)),
+            (false, false),
+        ),
+    ] {
+        let guest = guest(GuestKind::Lxc);
+        let destroy = judge(Step::Destroy { guest, purge: true }, &facts);
+        let stop = judge(Step::Stop { guest }, &facts);
+        assert_eq!((destroy.is_ok(), stop.is_ok()), expected, "{:?}", facts.made);
+        match (destroy, &facts.made) {
+            (Ok(approved), _) => {
+                assert!(approved.destructive() && approved.op_id().is_none());
+                assert_eq!(approved.volumes(), ["store:101/vm-101-disk-0.raw"]);
+            }
+            (Err(loss), Made::Ours { .. }) => assert!(loss.what.contains("but "), "{}", loss.what),
+            (Err(_), Made::Unknown) => {}
+        }
+        judge(Step::Rollback { guest, snapshot: "s1".to_owned(), start: true }, &facts).unwrap_err();
+    }
+}
+
+#[test]
+fn a_guest_is_made_only_where_none_can_be() {
+    let make = || Step::Make {
+        guest: guest(GuestKind::Lxc),
+        origin: Origin::Template,
+        source: "local:vztmpl/a.tar.zst".to_owned(),
+        purpose: Purpose::Provision,
+        params: Map::new(),
+    };
+    let missing = ReadFault { code: ReadFault::GUEST_MISSING, message: "no".to_owned() };
+    for (presence, expected) in [
+        (Presence::Nowhere, None),
+        (Presence::NotListed, Some("nobody can say")),
+        (Presence::Elsewhere("pve2".to_owned()), Some("on node pve2")),
+        (Presence::Unknown(missing.clone()), Some("nobody can say")),
+    ] {
+        let seen = GuestObservation { presence, config: Reading::Unknown(missing.clone()), live: None };
+        let refused = judge(make(), &Facts::observed(&seen)).err();
+        assert_eq!(refused.is_some(), expected.is_some(), "{seen:?}");
+        if let (Some(loss), Some(words)) = (refused, expected) {
+            assert!(loss.what.contains(words), "{}", loss.what);
+            assert_eq!(loss.into_hold().reason, HoldReason::Taken);
+        }
+    }
+}
+
 fn resize(from: Option<u64>, to: u64) -> Step {
     Step::Resize { guest: guest(GuestKind::Lxc), key: "rootfs".to_owned(), from, to, digest: "d".to_owned() }
 }
@@ -311,7 +403,8 @@ fn loses(step: &Step, config: &GuestConfig) -> bool {
         Step::Backup { prune, .. } => *prune,
         Step::Resize { from, to, .. } => from.is_none_or(|from| *to < from),
         Step::Shutdown { .. } | Step::Snapshot { .. } => false,
-        Step::Stop { .. }
+        Step::Make { .. }
+        | Step::Stop { .. }
         | Step::Destroy { .. }
         | Step::Rollback { .. }
         | Step::RestoreOver { .. }

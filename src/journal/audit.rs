@@ -64,9 +64,15 @@ pub(super) fn told(record: &Record, state: &State) -> Option<(String, String, St
             format!("salvaged: {}", salvaged.why),
             "operator".to_owned(),
         ),
-        Record::Intent(_) | Record::Issued(_) | Record::Ack(_) | Record::Clock(_) | Record::Past(_) => {
-            return None;
+        Record::Gone(gone) => {
+            ("guest of its own".to_owned(), gone.guest.to_string(), gone.why.clone(), "agent".to_owned())
         }
+        Record::Made(_)
+        | Record::Intent(_)
+        | Record::Issued(_)
+        | Record::Ack(_)
+        | Record::Clock(_)
+        | Record::Past(_) => return None,
     };
     let (what, subject, result, by) = told;
     let cut = |text: &str| record::cut(text, MOST_CHARS);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::{Acceptance, Disk, FloorWhy, Health, Identity, Journal, Log, OpState, Recorded, Recovered};
 use crate::authz::testing::{NOW, operation, verified, verified_by};
-use crate::gate::{self, Facts, PendingVolumes, SnapshotProvenance};
+use crate::gate::{self, Facts, Made, PendingVolumes, SnapshotProvenance};
 use crate::model::guest::{GuestId, GuestKind, Vmid};
 use crate::model::op::{Action, ClockTrust, OpEnd, OpResult, RejectCode, Rejected, Role, Via};
 use crate::model::outcome::{Failure, Outcome, Recourse};
@@ -64,6 +64,8 @@ fn facts() -> Facts {
         pending: PendingVolumes::Known(Vec::new()),
         snapshot: SnapshotProvenance::Unknown,
         volumes: Some(Vec::new()),
+        made: Made::Unknown,
+        free: Err("not looked".to_owned()),
     }
 }
 

@@ -10,7 +10,7 @@ use super::AuditEntry;
 use crate::model::guest::GuestId;
 use crate::model::op::{OpEnd, OpId, OpKind, OpResult, RejectCode, Via};
 use crate::model::outcome::Outcome;
-use crate::model::step::Step;
+use crate::model::step::{Purpose, Step};
 use crate::model::time::Timestamp;
 
 /// A line has a limit, and Proxmox may have much to say.
@@ -40,6 +40,9 @@ pub(super) enum Record {
     Damage(Damage),
     Salvaged(Salvaged),
     Decision(Decision),
+    /// A guest was made by this agent; and: it is no more.
+    Made(Made),
+    Gone(Settled),
     /// Only in a snapshot: what is past and still tells something.
     Past(Past),
 }
@@ -163,6 +166,21 @@ pub(super) struct Settled {
     pub(super) why: String,
 }
 
+/// A guest that this agent made, whole or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Made {
+    pub guest: GuestId,
+    pub purpose: Purpose,
+    /// It did not become whole.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub half: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upid: Option<String>,
+    /// Its incarnation; empty where that could not be told, and then nothing follows from this record.
+    pub ident: String,
+    pub at: Timestamp,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Floor {
     pub(super) iat: Timestamp,
@@ -256,13 +274,20 @@ impl Record {
             Self::Damage(_) => "damage",
             Self::Salvaged(_) => "salvaged",
             Self::Decision(_) => "decision",
+            Self::Made(_) => "made",
+            Self::Gone(_) => "gone",
             Self::Past(_) => "past",
         }
     }
 
     pub(super) fn ending(&self) -> Ending {
         match self {
-            Self::Issued(_) | Self::Done(_) | Self::Uncertain(_) | Self::Ended(_) => Ending::Yes,
+            Self::Issued(_)
+            | Self::Done(_)
+            | Self::Uncertain(_)
+            | Self::Ended(_)
+            | Self::Made(_)
+            | Self::Gone(_) => Ending::Yes,
             Self::Accept(_)
             | Self::Reject(_)
             | Self::Intent(_)
@@ -287,13 +312,14 @@ impl Record {
             Self::Done(record) | Self::Uncertain(record) => serde_json::to_value(record),
             Self::Ended(record) => serde_json::to_value(record),
             Self::Ack(record) => serde_json::to_value(record),
-            Self::Settled(record) => serde_json::to_value(record),
+            Self::Settled(record) | Self::Gone(record) => serde_json::to_value(record),
             Self::Floor(record) => serde_json::to_value(record),
             Self::Clock(record) => serde_json::to_value(record),
             Self::Trust(record) => serde_json::to_value(record),
             Self::Damage(record) => serde_json::to_value(record),
             Self::Salvaged(record) => serde_json::to_value(record),
             Self::Decision(record) => serde_json::to_value(record),
+            Self::Made(record) => serde_json::to_value(record),
             Self::Past(record) => serde_json::to_value(record),
         };
         match value {
@@ -320,6 +346,8 @@ impl Record {
             "damage" => parse(fields).map(Self::Damage),
             "salvaged" => parse(fields).map(Self::Salvaged),
             "decision" => parse(fields).map(Self::Decision),
+            "made" => parse(fields).map(Self::Made),
+            "gone" => parse(fields).map(Self::Gone),
             "past" => parse(fields).map(Self::Past),
             _ => return None,
         };

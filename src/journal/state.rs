@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 
 use super::audit::told;
 use super::record::{
-    Accept, Ack, Clock, Damage, Decision, Ended, Fields, Floor, Intent, Issued, Record, Salvaged, Settled,
-    StepEnd, StepResult, Trust,
+    Accept, Ack, Clock, Damage, Decision, Ended, Fields, Floor, Intent, Issued, Made, Record, Salvaged,
+    Settled, StepEnd, StepResult, Trust,
 };
 use super::{AuditEntry, Doubt, OpRecord, OpState, OpenIntent};
 use crate::authz::SKEW_S;
@@ -55,6 +55,8 @@ pub(super) struct State {
     doubts: Map<GuestId, Doubt>,
     /// The step refused last, and the loss it would be.
     decisions: Map<GuestId, (String, String)>,
+    /// Guests that this agent made; one of each number.
+    made: Vec<Made>,
     destructive: VecDeque<Timestamp>,
     upids: VecDeque<String>,
     floor: Option<Timestamp>,
@@ -153,6 +155,11 @@ impl State {
                     None => self.decisions.remove(&guest),
                 };
             }
+            Record::Made(made) => {
+                self.made.retain(|known| known.guest.vmid != made.guest.vmid);
+                self.made.push(made);
+            }
+            Record::Gone(Settled { guest, why: _ }) => self.made.retain(|known| known.guest != guest),
             Record::Past(past) => {
                 self.audit.extend(past.audit);
                 self.destructive.extend(past.destructive);
@@ -183,7 +190,8 @@ impl State {
         if !kept {
             self.op_goes_on(intent.op_id.as_ref(), None);
         }
-        if intent.destructive && !kept {
+        // What this agent made itself is not counted: nobody signs for it.
+        if intent.destructive && intent.op_id.is_some() && !kept {
             let old = |at: &Timestamp| intent.began.seconds_since(*at) > DESTRUCTIVE_S;
             while self.destructive.front().is_some_and(old) {
                 self.destructive.pop_front();
@@ -337,6 +345,10 @@ impl State {
 
     pub(super) fn refused(&self, guest: GuestId) -> Option<&(String, String)> {
         self.decisions.get(&guest)
+    }
+
+    pub(super) fn made(&self) -> &[Made] {
+        &self.made
     }
 
     pub(super) fn destructive_since(&self, since: Timestamp) -> usize {

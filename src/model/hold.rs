@@ -79,10 +79,12 @@ pub enum HoldReason {
     Permission,
     Protection,
     BootGrace,
+    /// The number of a guest that is to be made is not free.
+    Taken,
 }
 
 impl HoldReason {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Lock,
         Self::Backup,
         Self::Paused,
@@ -96,6 +98,7 @@ impl HoldReason {
         Self::Permission,
         Self::Protection,
         Self::BootGrace,
+        Self::Taken,
     ];
 
     /// As the wire writes it.
@@ -114,6 +117,7 @@ impl HoldReason {
             Self::Permission => "permission",
             Self::Protection => "protection",
             Self::BootGrace => "boot_grace",
+            Self::Taken => "taken",
         }
     }
 }

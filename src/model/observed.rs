@@ -53,6 +53,10 @@ pub enum Presence {
     Listed(ListedGuest),
     /// The list was read and the guest is not in it. That alone is no proof: a token that may not see it gets the same list.
     NotListed,
+    /// Both lists were read without it, no node of the cluster has the number, and the cluster calls it free.
+    Nowhere,
+    /// Another node of the cluster has the number; its name.
+    Elsewhere(String),
     /// The list could not be read.
     Unknown(ReadFault),
 }

@@ -71,6 +71,51 @@ pub enum Step {
         guest: GuestId,
         volid: String,
     },
+    /// Makes a guest where there is none, never over one that is there.
+    Make {
+        guest: GuestId,
+        origin: Origin,
+        /// `local:vztmpl/….tar.zst`, `store:backup/vzdump-….tar.zst`, or the number of the guest that is cloned.
+        source: String,
+        purpose: Purpose,
+        /// What else the call is given, in Proxmox's own keys.
+        params: Map<String, String>,
+    },
+}
+
+/// How a description's line begins that tells one incarnation of a guest from another.
+pub const MARKER: &str = "felhom-incarnation:";
+
+/// From what a guest is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The archive of a container's file system.
+    Template,
+    Backup,
+    /// Another guest of the node; a copy of its own, not linked to it.
+    Clone,
+}
+
+/// What a guest is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// It is wanted, and stays.
+    Provision,
+    /// It proves something and is destroyed again.
+    Scratch,
+}
+
+impl Origin {
+    /// As the manifest writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Template => "template",
+            Self::Backup => "backup",
+            Self::Clone => "clone",
+        }
+    }
 }
 
 impl Step {
@@ -87,7 +132,8 @@ impl Step {
             | Self::Destroy { guest, .. }
             | Self::Rollback { guest, .. }
             | Self::RestoreOver { guest, .. }
-            | Self::DeleteBackup { guest, .. } => *guest,
+            | Self::DeleteBackup { guest, .. }
+            | Self::Make { guest, .. } => *guest,
         }
     }
 }
@@ -143,6 +189,9 @@ impl fmt::Display for Step {
                 write!(f, "restore {volid} over {guest}, its disks on {storage}")
             }
             Self::DeleteBackup { guest, volid } => write!(f, "delete backup {volid} of {guest}"),
+            Self::Make { guest, origin, source, .. } => {
+                write!(f, "make {guest} from {} {source}", origin.as_str())
+            }
         }
     }
 }

@@ -30,6 +30,7 @@ enum Members<'a> {
     Rollback { snapshot: &'a str, start: bool },
     RestoreOver { volid: &'a str, storage: &'a str },
     DeleteBackup { volid: &'a str },
+    Make { origin: &'a str, source: &'a str, params: &'a Map<String, String> },
 }
 
 impl Serialize for PlannedStep {
@@ -55,5 +56,8 @@ fn members(step: &Step) -> Members<'_> {
         Step::Rollback { guest: _, snapshot, start } => Members::Rollback { snapshot, start: *start },
         Step::RestoreOver { guest: _, volid, storage } => Members::RestoreOver { volid, storage },
         Step::DeleteBackup { guest: _, volid } => Members::DeleteBackup { volid },
+        Step::Make { guest: _, origin, source, purpose: _, params } => {
+            Members::Make { origin: origin.as_str(), source, params }
+        }
     }
 }

@@ -6,7 +6,7 @@ use super::GuestPlan;
 use crate::model::guest::GuestId;
 use crate::model::hold::{Hold, HoldReason};
 use crate::model::permissions::Permissions;
-use crate::model::step::{ConfigChange, Step};
+use crate::model::step::{ConfigChange, Origin, Step};
 use crate::normalize::{self, Privilege};
 
 /// One privilege on one path.
@@ -94,6 +94,22 @@ fn of_step(step: &Step, needs: &mut Vec<Need>) {
         Step::DeleteBackup { volid, .. } => {
             need(&guest, "VM.Backup");
             need(&on_storage(volid.split(':').next().unwrap_or_default()), "Datastore.AllocateSpace");
+        }
+        Step::Make { guest: id, origin, source, params, .. } => {
+            need(&guest, "VM.Allocate");
+            let of_source = on_storage(source.split(':').next().unwrap_or_default());
+            match origin {
+                Origin::Template => need(&of_source, "Datastore.Audit"),
+                Origin::Backup => need(&of_source, "Datastore.AllocateSpace"),
+                Origin::Clone => need(&format!("/vms/{source}"), "VM.Clone"),
+            }
+            if let Some(storage) = params.get("storage") {
+                need(&on_storage(storage), "Datastore.AllocateSpace");
+            }
+            let fields = normalize::rows(id.kind).iter().map(|row| row.key);
+            for key in fields.filter(|key| params.contains_key(*key)) {
+                of_key(*id, key, &guest, &mut need);
+            }
         }
     }
 }

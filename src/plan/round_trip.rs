@@ -88,7 +88,8 @@ impl Guest {
             | Step::Destroy { .. }
             | Step::Rollback { .. }
             | Step::RestoreOver { .. }
-            | Step::DeleteBackup { .. } => panic!("{step} is no step that this model carries out"),
+            | Step::DeleteBackup { .. }
+            | Step::Make { .. } => panic!("{step} is no step that this model carries out"),
         }
     }
 

@@ -27,7 +27,7 @@ impl<'a> Sight<'a> {
     pub(super) fn of(desired: &DesiredGuest, seen: &'a GuestObservation) -> Result<Self, PlanFailure> {
         let listed = match &seen.presence {
             Presence::Listed(listed) => Some(listed),
-            Presence::NotListed | Presence::Unknown(_) => None,
+            Presence::NotListed | Presence::Nowhere | Presence::Elsewhere(_) | Presence::Unknown(_) => None,
         };
         if let Some(listed) = listed {
             same_kind(desired, listed)?;
@@ -99,6 +99,16 @@ fn same_kind(desired: &DesiredGuest, listed: &ListedGuest) -> Result<(), PlanFai
 fn without_config(desired: &DesiredGuest, presence: &Presence, fault: &ReadFault) -> PlanFailure {
     let guest = desired.guest;
     match presence {
+        Presence::Nowhere => PlanFailure {
+            code: GUEST_MISSING,
+            message: format!("there is no {guest}, on this node or any other of the cluster"),
+            recourse: Recourse::Terminal,
+        },
+        Presence::Elsewhere(node) => PlanFailure {
+            code: GUEST_MISSING,
+            message: format!("there is no {guest} on this node: {} is on node {node}", guest.vmid),
+            recourse: Recourse::Terminal,
+        },
         Presence::NotListed if fault.code == ReadFault::GUEST_MISSING => PlanFailure {
             code: GUEST_MISSING,
             message: format!(
@@ -120,7 +130,7 @@ fn unlisted(desired: &DesiredGuest, presence: &Presence) -> PlanFailure {
         Presence::Unknown(fault) => {
             unreadable(&format!("the guest list could not be read: {}", fault.message))
         }
-        Presence::NotListed | Presence::Listed(_) => {
+        Presence::NotListed | Presence::Nowhere | Presence::Elsewhere(_) | Presence::Listed(_) => {
             not_visible(desired, "its configuration can be read, but the guest list does not have it")
         }
     }

@@ -10,7 +10,6 @@ use super::upid::Upid;
 use crate::http::Method;
 use crate::journal::Recorded;
 use crate::model::guest::{GuestId, GuestKind, Vmid};
-use crate::model::sorted::Map;
 use crate::model::step::Step;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,20 +46,6 @@ impl BackupOrder {
             prune,
         }
     }
-}
-
-/// A backup that becomes a new guest; one that exists already is never overwritten.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RestoreOrder {
-    pub target: GuestId,
-    /// `store:backup/vzdump-lxc-103-….tar.zst`
-    pub volume: String,
-    /// Where its disks go.
-    pub storage: String,
-    /// New MAC addresses, so that it can run beside the original.
-    pub unique: bool,
-    /// Further keys of the configuration, in Proxmox's own words.
-    pub config: Map<String, String>,
 }
 
 /// A job of `/cluster/replication`.
@@ -170,26 +155,5 @@ impl Client {
         }
         let path = self.on_node(&format!("/{}", guest.kind))?;
         self.begin(&Intent::exactly(recorded, &step), &Method::POST, &path, &form)
-    }
-
-    pub fn restore(&self, recorded: &Recorded, order: &RestoreOrder) -> Result<Upid, PveError> {
-        let mut form = Form::new().with("vmid", order.target.vmid).with("storage", &order.storage);
-        match order.target.kind {
-            GuestKind::Lxc => {
-                form.set("ostemplate", &order.volume);
-                form.set("restore", 1);
-            }
-            GuestKind::Qemu => form.set("archive", &order.volume),
-        }
-        if order.unique {
-            form.set("unique", 1);
-        }
-        for (key, value) in &order.config {
-            form.set(key, value);
-        }
-        // Restoring over a guest is destroying it.
-        form.set("force", 0);
-        let path = self.on_node(&format!("/{}", order.target.kind))?;
-        self.begin(&Intent::new(recorded, order.target.vmid), &Method::POST, &path, &form)
     }
 }

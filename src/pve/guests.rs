@@ -49,25 +49,6 @@ pub struct GuestStatus {
     pub memory_total: Option<u64>,
 }
 
-/// A guest to be made; `config` in Proxmox's own keys (`ostemplate`, `rootfs`, `net0`, `memory`, …).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CreateOrder {
-    pub guest: GuestId,
-    pub config: Map<String, String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CloneOrder {
-    pub source: GuestId,
-    pub new_vmid: Vmid,
-    pub name: Option<String>,
-    /// A copy of its own, not linked to the source.
-    pub full: bool,
-    pub snapshot: Option<String>,
-    pub storage: Option<String>,
-    pub pool: Option<String>,
-}
-
 #[derive(Deserialize)]
 struct Row {
     #[serde(default, deserialize_with = "perl::unsigned")]
@@ -275,32 +256,6 @@ impl Client {
         let form = Form::new().with("disk", disk).with("size", size).with("digest", digest);
         let intent = Intent::new(recorded, guest.vmid);
         self.submit(&intent, &Method::PUT, &self.of_guest(guest, "/resize")?, &form)
-    }
-
-    pub fn create(&self, recorded: &Recorded, order: &CreateOrder) -> Result<Upid, PveError> {
-        let mut form = Form::new().with("vmid", order.guest.vmid);
-        for (key, value) in &order.config {
-            form.set(key, value);
-        }
-        let path = self.on_node(&format!("/{}", order.guest.kind))?;
-        self.begin(&Intent::new(recorded, order.guest.vmid), &Method::POST, &path, &form)
-    }
-
-    /// Recorded under the guest that comes to be.
-    pub fn clone_guest(&self, recorded: &Recorded, order: &CloneOrder) -> Result<Upid, PveError> {
-        let name = match order.source.kind {
-            GuestKind::Lxc => "hostname",
-            GuestKind::Qemu => "name",
-        };
-        let form = Form::new()
-            .with("newid", order.new_vmid)
-            .with_flag("full", order.full)
-            .with_some(name, order.name.as_ref())
-            .with_some("snapname", order.snapshot.as_ref())
-            .with_some("storage", order.storage.as_ref())
-            .with_some("pool", order.pool.as_ref());
-        let path = self.of_guest(order.source, "/clone")?;
-        self.begin(&Intent::new(recorded, order.new_vmid), &Method::POST, &path, &form)
     }
 
     /// Destroys a stopped guest and its volumes: never forced, never beyond what its configuration names. `purge` takes it

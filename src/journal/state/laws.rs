@@ -6,12 +6,12 @@ use proptest::{collection, option, proptest};
 use super::{Place, State};
 use crate::authz::testing::NOW;
 use crate::journal::record::{
-    Accept, Ack, Damage, Decision, Ended, Fields, Floor, Intent, Issued, Record, Settled, StepEnd,
+    Accept, Ack, Damage, Decision, Ended, Fields, Floor, Intent, Issued, Made, Record, Settled, StepEnd,
     StepResult, Trust,
 };
 use crate::model::guest::{GuestId, GuestKind, Vmid};
 use crate::model::op::{OpEnd, OpId, OpKind, OpResult, Via};
-use crate::model::step::Step;
+use crate::model::step::{Purpose, Step};
 use crate::model::time::Timestamp;
 
 fn at(unix: u64) -> Timestamp {
@@ -171,6 +171,19 @@ fn records() -> impl Strategy<Value = Vec<Record>> {
         any::<u16>().prop_map(|floor| {
             let floor = at(NOW + u64::from(floor));
             Record::Damage(Damage { why: "x".to_owned(), floor, is_due: false })
+        }),
+        (number.clone(), any::<bool>()).prop_map(|(number, half)| {
+            Record::Made(Made {
+                guest: guest(100 + u64::from(number)),
+                purpose: Purpose::Scratch,
+                half,
+                upid: None,
+                ident: "i".to_owned(),
+                at: at(NOW),
+            })
+        }),
+        number.clone().prop_map(|number| {
+            Record::Gone(Settled { guest: guest(100 + u64::from(number)), why: String::new() })
         }),
         (number, option::of(Just("all of it".to_owned()))).prop_map(|(number, loss)| {
             Record::Decision(Decision { guest: guest(100 + u64::from(number)), what: "x".to_owned(), loss })

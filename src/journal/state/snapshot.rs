@@ -46,6 +46,7 @@ impl State {
             records.extend(intent_records(intent));
         }
         records.extend(self.ops.values().flat_map(|op| op.state_records()));
+        records.extend(self.made.iter().cloned().map(Record::Made));
         records.extend(self.doubts.iter().map(|(guest, doubt)| doubt_record(*guest, doubt)));
         records.iter().map(kept).collect()
     }

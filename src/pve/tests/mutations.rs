@@ -7,11 +7,9 @@ use felhom_sim::server::{Action, Rule};
 
 use super::rig::{Rig, code, exactly, lxc, qemu, recorded};
 use crate::model::guest::{GuestId, RunState};
-use crate::model::sorted::{Map, Set};
-use crate::model::step::{ConfigChange, Step};
-use crate::pve::{
-    BackupMode, BackupOrder, CloneOrder, ContentKind, CreateOrder, PveError, RestoreOrder, Submitted, TaskEnd,
-};
+use crate::model::sorted::Set;
+use crate::model::step::{ConfigChange, Origin, Purpose, Step};
+use crate::pve::{BackupMode, BackupOrder, ContentKind, PveError, Submitted, TaskEnd};
 
 fn change(rig: &Rig, guest: GuestId, set: &[(&str, &str)], delete: &[&str]) -> ConfigChange {
     let own = |text: &str| text.to_owned();
@@ -20,6 +18,11 @@ fn change(rig: &Rig, guest: GuestId, set: &[(&str, &str)], delete: &[&str]) -> C
         delete: delete.iter().map(|key| own(key)).collect::<Set<_>>(),
         digest: rig.client.pending(guest).unwrap().digest,
     }
+}
+
+fn make(guest: GuestId, origin: Origin, source: &str, params: &[(&str, &str)]) -> Step {
+    let params = params.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    Step::Make { guest, origin, source: source.to_owned(), purpose: Purpose::Scratch, params }
 }
 
 fn finish(rig: &Rig, submitted: Submitted) -> TaskEnd {
@@ -136,17 +139,12 @@ fn a_backup_is_made_restored_under_another_number_and_deleted() {
     assert!(volumes[0].size > Some(0) && volumes[0].ctime.is_some());
 
     let target = lxc(150);
-    let restore = RestoreOrder {
-        target,
-        volume: volumes[0].volid.clone(),
-        storage: "store".to_owned(),
-        unique: true,
-        config: Map::new(),
-    };
-    let upid = rig.client.restore(&recorded(target), &restore).unwrap();
+    let restore =
+        exactly(make(target, Origin::Backup, &volumes[0].volid, &[("storage", "store"), ("unique", "1")]));
+    let upid = rig.client.make(&restore).unwrap();
     assert_eq!(rig.wait(&upid), TaskEnd::Ok);
     rig.client.pending(target).unwrap();
-    assert_eq!(code(rig.client.restore(&recorded(target), &restore)), "proxmox_error");
+    assert_eq!(code(rig.client.make(&restore)), "proxmox_error");
 
     let volid = volumes[0].volid.clone();
     let step = Step::DeleteBackup { guest, volid: volid.clone() };
@@ -175,25 +173,28 @@ fn a_backup_of_nothing_is_not_a_success() {
 #[test]
 fn guests_are_made_cloned_grown_and_destroyed() {
     let rig = Rig::new();
-    let (source, copy, made) = (lxc(103), lxc(151), qemu(152));
-    let order = CloneOrder {
-        source,
-        new_vmid: copy.vmid,
-        name: Some("copy".to_owned()),
-        full: true,
-        snapshot: None,
-        storage: Some("store".to_owned()),
-        pool: None,
-    };
-    let upid = rig.client.clone_guest(&recorded(copy), &order).unwrap();
+    let (copy, made) = (lxc(151), lxc(152));
+    let upid = rig
+        .client
+        .make(&exactly(make(copy, Origin::Clone, "103", &[("storage", "store"), ("hostname", "copy")])))
+        .unwrap();
     assert_eq!(rig.wait(&upid), TaskEnd::Ok);
     let config = rig.client.pending(copy).unwrap();
     assert_eq!(config.current["hostname"], "copy");
 
-    let config = Map::from([("name".to_owned(), "made".to_owned()), ("memory".to_owned(), "64".to_owned())]);
-    let upid = rig.client.create(&recorded(made), &CreateOrder { guest: made, config }).unwrap();
+    let template = "local:vztmpl/alpine-mini_3.20_amd64.tar.gz";
+    let upid = rig
+        .client
+        .make(&exactly(make(
+            made,
+            Origin::Template,
+            template,
+            &[("storage", "store"), ("description", "hello")],
+        )))
+        .unwrap();
     assert_eq!(rig.wait(&upid), TaskEnd::Ok);
-    assert_eq!(rig.client.pending(made).unwrap().current["name"], "made");
+    let described = rig.client.pending(made).unwrap().current["description"].clone();
+    assert_eq!(described.trim_end(), "hello\nfelhom-incarnation: 0-0");
 
     let digest = rig.client.pending(lxc(100)).unwrap().digest;
     let grown = rig.client.resize(&recorded(lxc(100)), lxc(100), "rootfs", "+1G", &digest).unwrap();

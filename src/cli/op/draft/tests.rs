@@ -137,6 +137,8 @@ fn every_line_that_the_gate_names_is_a_draft() {
         pending: PendingVolumes::Known(Vec::new()),
         snapshot: SnapshotProvenance::Unknown,
         volumes: None,
+        made: gate::Made::Unknown,
+        free: Ok(()),
     };
     for step in steps {
         let remedy = gate::judge(step, &facts).unwrap_err().remedy;
