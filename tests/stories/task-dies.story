@@ -26,12 +26,8 @@ ct100: failed
 == node
 mend
 == calls
-none
+POST /nodes/pve/lxc/100/status/start
 == status
-Ready false (ResourcesFailed)
-Reconciling true (InProgress)
-Degraded true (ResourcesFailed)
-ct100: failed
-  error task_lost (tried again): unexpected status, and the guest shows that it was not done: it is stopped
-  drift run_state: "running" wanted, "stopped" there
-  last: start lxc/100: failed
+Ready true (AllReady)
+ct100: ready
+  last: start lxc/100: done

@@ -4,7 +4,7 @@
 //! `lxc VMID TEXT` and `qemu VMID TEXT` (a new guest), `lock VMID [LOCK]`, `run VMID`, `halt VMID`, `pause VMID`, `ha VMID STATE`, `deaf VMID`,
 //! `remove VMID`, `elsewhere VMID`, `backup STORAGE VMID HOURS`, `working TYPE VMID LINE` (somebody's task, with this line in its log), `fails|dies|hangs|vanishes TYPE [TEXT]`, `unreadable VMID TEXT`,
 //! `empty-lists`, `option KEY VALUE`, `storage NAME offline|online|full`, `allow ROLE PRIVILEGES PATH…` (the agent's token may that and
-//! no more), `fault JSON` (of the simulator's rules), `down`, `up`, `mend` (no fault is left).
+//! no more), `fault JSON` (of the simulator's rules), `down`, `up`, `mend` (no fault is left, and all is done).
 //!
 //! `== agent`: `config SECTION.KEY JSON`, `start`, `stop`, `crash`, `says TEXT` (is waited for), `file NAME` and `no-file NAME` beside the configuration.
 //!
@@ -79,7 +79,8 @@ impl Theatre {
             self.configure();
             self.daemon = Some(self.stage.daemon());
         }
-        self.until_calm(is_new);
+        let mended = parts.iter().any(|part| part.body.lines().any(|line| ["mend", "up"].contains(&line)));
+        self.until_calm(is_new, mended);
         let calls = seen::calls(&self.stage.mutations()[self.calls..]);
         self.calls = self.stage.mutations().len();
         let status = seen::status(&self.stage, &self.status());
@@ -169,8 +170,9 @@ impl Theatre {
         get(&self.stage, "/v1/status").json()
     }
 
-    /// Until what is wanted was taken or refused, and three looks in a row found nothing new.
-    fn until_calm(&self, is_new: bool) {
+    /// Until what is wanted was taken or refused, and three looks in a row found nothing new; where something was mended, nothing waits
+    /// to be tried again either.
+    fn until_calm(&self, is_new: bool, mended: bool) {
         let daemon = self.daemon.as_ref().unwrap();
         daemon.until("the socket", || std::os::unix::net::UnixStream::connect(self.stage.socket()).is_ok());
         let (mut before, mut since) = (String::new(), 0);
@@ -183,6 +185,7 @@ impl Theatre {
             let at_work = status["local"]["busy"].as_array().is_none_or(|busy| !busy.is_empty())
                 || status["resources"].as_object().into_iter().flatten().any(|(_, resource)| {
                     ["pending", "reconciling"].contains(&resource["state"].as_str().unwrap_or_default())
+                        || (mended && !resource["retry_after"].is_null())
                 });
             let calls = seen::calls(&self.stage.mutations()[self.calls..]);
             let now = format!("{calls}{}", seen::status(&self.stage, &status));
