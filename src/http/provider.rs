@@ -1,7 +1,10 @@
-//! The cryptography of our TLS connections: ring, and of it what a client needs.
+//! The cryptography of our TLS connections: ring, and of it what a client needs; two curves from elsewhere.
 //!
 //! rustls' own selection brings what servers and clients with a certificate of their own need too, and ChaCha20 for machines
 //! without AES instructions. Named one by one, what is not named is not in the binary.
+
+mod curve25519;
+mod p256;
 
 use std::sync::Arc;
 
@@ -24,21 +27,21 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
             cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
             cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
         ],
-        kx_groups: vec![kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1],
+        kx_groups: vec![&curve25519::Group, &p256::Group, kx_group::SECP384R1],
         signature_verification_algorithms: SIGNATURES,
         secure_random: &System,
         key_provider: &NoKeys,
     })
 }
 
-/// All that ring verifies. TLS 1.2 leaves the curve of an ECDSA key open, so that both are tried.
+/// All that ring would verify. TLS 1.2 leaves the curve of an ECDSA key open, so that both are tried.
 static SIGNATURES: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
     all: &[
-        verify::ECDSA_P256_SHA256,
-        verify::ECDSA_P256_SHA384,
+        p256::ECDSA_SHA256,
+        p256::ECDSA_SHA384,
         verify::ECDSA_P384_SHA256,
         verify::ECDSA_P384_SHA384,
-        verify::ED25519,
+        curve25519::ED25519,
         verify::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
         verify::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
         verify::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
@@ -47,9 +50,9 @@ static SIGNATURES: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
         verify::RSA_PKCS1_2048_8192_SHA512,
     ],
     mapping: &[
-        (SignatureScheme::ECDSA_NISTP384_SHA384, &[verify::ECDSA_P384_SHA384, verify::ECDSA_P256_SHA384]),
-        (SignatureScheme::ECDSA_NISTP256_SHA256, &[verify::ECDSA_P256_SHA256, verify::ECDSA_P384_SHA256]),
-        (SignatureScheme::ED25519, &[verify::ED25519]),
+        (SignatureScheme::ECDSA_NISTP384_SHA384, &[verify::ECDSA_P384_SHA384, p256::ECDSA_SHA384]),
+        (SignatureScheme::ECDSA_NISTP256_SHA256, &[p256::ECDSA_SHA256, verify::ECDSA_P384_SHA256]),
+        (SignatureScheme::ED25519, &[curve25519::ED25519]),
         (SignatureScheme::RSA_PSS_SHA512, &[verify::RSA_PSS_2048_8192_SHA512_LEGACY_KEY]),
         (SignatureScheme::RSA_PSS_SHA384, &[verify::RSA_PSS_2048_8192_SHA384_LEGACY_KEY]),
         (SignatureScheme::RSA_PSS_SHA256, &[verify::RSA_PSS_2048_8192_SHA256_LEGACY_KEY]),
@@ -58,6 +61,12 @@ static SIGNATURES: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
         (SignatureScheme::RSA_PKCS1_SHA256, &[verify::RSA_PKCS1_2048_8192_SHA256]),
     ],
 };
+
+fn random<const N: usize>() -> Result<[u8; N], GetRandomFailed> {
+    let mut bytes = [0; N];
+    SystemRandom::new().fill(&mut bytes).map_err(|_unspecified| GetRandomFailed)?;
+    Ok(bytes)
+}
 
 #[derive(Debug)]
 struct System;

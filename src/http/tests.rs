@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use felhom_sim::pve::{Options, PveSim};
+use felhom_sim::server::TlsChoice;
 
 use super::{Agent, HttpError, Method, Request, Response, Timeouts, Trust, trust};
 
@@ -276,4 +277,27 @@ fn the_system_s_roots_are_read_from_the_file_the_environment_names() {
     assert_eq!(agent.call(&request).unwrap().status, 401);
     let missing = folder.path().join("missing.pem");
     assert!(matches!(trust::system_roots(Some(&missing)), Err(HttpError::Setup { .. })));
+}
+
+#[test]
+fn every_curve_is_spoken_with_a_server_that_knows_no_other() {
+    use TlsChoice::{Ed25519, OnlyP256, OnlyP384, OnlyX25519, Tls12Only};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("roots.pem");
+    for tls in [OnlyX25519, OnlyP256, OnlyP384, Ed25519, Tls12Only] {
+        let sim = PveSim::start(Options { tls, ..Options::default() });
+        File::create(&path).unwrap().write_all(sim.ca_pem().as_bytes()).unwrap();
+        let roots = trust::with_roots(trust::system_roots(Some(&path)).unwrap()).unwrap();
+        let agent = Agent::with_tls(roots, Timeouts::within(Duration::from_secs(60)));
+        let request = Request {
+            method: Method::GET,
+            url: &format!("{}/api2/json/version", sim.url()),
+            headers: Vec::new(),
+            body: None,
+            limit: 1000,
+            timeout: None,
+        };
+        // It was believed; that it then wants a token does not matter here.
+        assert_eq!(agent.call(&request).unwrap().status, 401, "{tls:?}");
+    }
 }

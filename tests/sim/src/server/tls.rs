@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, PKCS_ED25519, date_time_ymd,
 };
 use rustls::ServerConfig;
+use rustls::crypto::ring::{default_provider, kx_group};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// What the server presents.
@@ -23,6 +25,12 @@ pub enum TlsChoice {
     Expired,
     /// Made out to `elsewhere.example`.
     OtherName,
+    /// The good certificate, and one curve to exchange keys over.
+    OnlyX25519,
+    OnlyP256,
+    OnlyP384,
+    /// An Ed25519 key and certificate.
+    Ed25519,
 }
 
 /// A certificate with its key, ready to serve.
@@ -43,10 +51,11 @@ impl std::fmt::Debug for Identity {
 impl Identity {
     /// Makes a new key, authority and certificate.
     pub fn new(choice: TlsChoice) -> Self {
-        let ca_key = KeyPair::generate().expect("a key can be made");
+        let algorithm = if choice == TlsChoice::Ed25519 { &PKCS_ED25519 } else { &PKCS_ECDSA_P256_SHA256 };
+        let ca_key = KeyPair::generate_for(algorithm).expect("a key can be made");
         let ca_params = ca_params();
         let ca = ca_params.self_signed(&ca_key).expect("the authority signs itself");
-        let key = KeyPair::generate().expect("a key can be made");
+        let key = KeyPair::generate_for(algorithm).expect("a key can be made");
         let params = leaf_params(choice);
         let leaf = if choice == TlsChoice::SelfSigned {
             params.self_signed(&key)
@@ -118,7 +127,14 @@ fn server_config(choice: TlsChoice, der: CertificateDer<'static>, key: &KeyPair)
         _ => &[&rustls::version::TLS13, &rustls::version::TLS12],
     };
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+    let mut provider = default_provider();
+    match choice {
+        TlsChoice::OnlyX25519 => provider.kx_groups = vec![kx_group::X25519],
+        TlsChoice::OnlyP256 => provider.kx_groups = vec![kx_group::SECP256R1],
+        TlsChoice::OnlyP384 => provider.kx_groups = vec![kx_group::SECP384R1],
+        _ => {}
+    }
+    ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(versions)
         .expect("ring speaks these versions")
         .with_no_client_auth()
