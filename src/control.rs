@@ -138,6 +138,9 @@ pub struct Control {
     /// The last look, for whoever asks what would be done.
     seen: Option<Seen>,
     reports: Reports,
+    /// How often the source was poked, and how often it has looked since.
+    pokes: u64,
+    reads: u64,
 }
 
 /// One look at a time; a wish for another meanwhile is granted right after it.
@@ -176,6 +179,8 @@ impl Control {
             settling: Set::new(),
             seen: None,
             reports: memory.reports,
+            pokes: 0,
+            reads: 0,
         };
         control.adopt();
         if let Some((vmid, message)) = memory.panicked {
@@ -223,6 +228,7 @@ impl Control {
                 }
             }
             Event::Desired(found) => self.desired(found),
+            Event::SourceLooked => self.reads += 1,
             Event::Observed(look) => self.observed(look),
             Event::LaneDone(done) => self.lane_done(*done),
             Event::Settled(guest, end) => self.settled(guest, *end),
@@ -235,7 +241,7 @@ impl Control {
             }
             Event::Signal(Signal::Refresh) => self.refresh(),
             Event::Signal(Signal::Stop | Signal::HandOver) => {}
-            Event::Query(query) => self.asked(&query),
+            Event::Query(query) => self.asked(query),
         }
         self.restate();
     }
@@ -247,10 +253,10 @@ impl Control {
     }
 
     /// Has the source look again.
-    fn poke(&self) {
-        if let Some(pokes) = &self.wires.pokes {
-            // Full: a poke is waiting already.
-            pokes.try_send(()).ok();
+    fn poke(&mut self) {
+        // Full: a poke is waiting already.
+        if self.wires.pokes.as_ref().is_some_and(|pokes| pokes.try_send(()).is_ok()) {
+            self.pokes += 1;
         }
     }
 

@@ -223,8 +223,10 @@ impl Threads {
             Some(source) => {
                 let (poke, pokes) = bounded(1);
                 let tell = events.clone();
-                let body =
-                    move || source::run(source, &pokes, |found| drop(tell.send(Event::Desired(found))));
+                let found = move |found| drop(tell.send(Event::Desired(found)));
+                let tell = events.clone();
+                let looked = move || drop(tell.send(Event::SourceLooked));
+                let body = move || source::run(source, &pokes, found, looked);
                 others.push(("source", spawn("source", &farewells, body)?));
                 Some(poke)
             }

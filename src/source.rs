@@ -49,9 +49,11 @@ impl Source {
     }
 }
 
-/// Looks once at the start and then as asked, until `pokes` is disconnected.
-pub fn run(mut source: Source, pokes: &Receiver<()>, mut tell: impl FnMut(Found)) {
+/// Looks once at the start and then as asked, until `pokes` is disconnected. `answered` says of each poke that what was
+/// found since then has been told.
+pub fn run(mut source: Source, pokes: &Receiver<()>, mut tell: impl FnMut(Found), answered: impl Fn()) {
     let mut told = Found::Unchanged;
+    let mut poked = false;
     loop {
         let found = source.look();
         if is_news(&found, &told) {
@@ -62,10 +64,13 @@ pub fn run(mut source: Source, pokes: &Receiver<()>, mut tell: impl FnMut(Found)
             Found::Document(_) => Found::Unchanged,
             found => found,
         };
+        if poked {
+            answered();
+        }
         let alarm = source.interval().map_or_else(never, after);
         select! {
-            recv(pokes) -> poke => if poke.is_err() { return },
-            recv(alarm) -> _time => {}
+            recv(pokes) -> poke => if poke.is_err() { return } else { poked = true },
+            recv(alarm) -> _time => poked = false,
         }
     }
 }
@@ -111,7 +116,7 @@ mod tests {
         let (poke, pokes) = bounded(1);
         let (tell, told) = bounded(8);
         let ended = std::thread::scope(|scope| {
-            let thread = scope.spawn(|| run(source, &pokes, |found| tell.send(found).unwrap()));
+            let thread = scope.spawn(|| run(source, &pokes, |found| tell.send(found).unwrap(), || ()));
             assert!(matches!(told.recv(), Ok(Found::Unavailable(_))));
             File::create(&path).unwrap().write_all(b"{}").unwrap();
             poke.send(()).unwrap();

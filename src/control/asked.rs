@@ -21,6 +21,15 @@ pub enum Query {
     State(Sender<Answer>),
     /// What would be done, by the last look at the node; nothing before the first.
     Plan(Sender<Option<Planned>>),
+    /// Look at the desired state and the node now.
+    Refresh(Sender<Due>),
+}
+
+/// When everything has been looked at that was asked for: once so many looks have come back and the source has looked so often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Due {
+    pub looks: u64,
+    pub reads: u64,
 }
 
 /// What control knows at the moment.
@@ -36,6 +45,8 @@ pub struct Answer {
     /// Whether one is under way.
     pub looking: bool,
     pub looked_at: Option<Timestamp>,
+    /// How often the source of the desired state has looked because it was asked to.
+    pub reads: u64,
     /// The guests with a job in their lane.
     pub busy: Vec<GuestId>,
     pub reports: Reports,
@@ -70,10 +81,16 @@ pub(super) struct Seen {
 }
 
 impl Control {
-    pub(super) fn asked(&self, query: &Query) {
+    pub(super) fn asked(&mut self, query: Query) {
         match query {
             Query::State(reply) => drop(reply.try_send(self.answer())),
             Query::Plan(reply) => drop(reply.try_send(self.planned())),
+            Query::Refresh(reply) => {
+                self.refresh();
+                // The look that is under way may have begun before.
+                let more = if self.look == (Looking::Yes { again: true }) { 2 } else { 1 };
+                reply.try_send(Due { looks: self.looks + more, reads: self.pokes }).ok();
+            }
         }
     }
 
@@ -85,6 +102,7 @@ impl Control {
             status: AgentStatus { at: clock::now(), ..self.status.clone() },
             managed: self.keeper.guests().iter().map(|guest| guest.guest.vmid).collect(),
             looks: self.looks,
+            reads: self.reads,
             looking: self.look != Looking::No,
             looked_at: self.seen.as_ref().map(|seen| seen.at),
             busy: self.book.busy(),

@@ -22,6 +22,8 @@ pub enum Event {
     Alarm,
     /// The source has something to say.
     Desired(Found),
+    /// The source has looked because it was poked; whatever was new was told before.
+    SourceLooked,
     /// The observer has looked at the node.
     Observed(Look),
     /// A guest's job has ended.

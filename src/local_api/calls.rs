@@ -14,7 +14,7 @@ use super::facts::{DoubtFacts, Local, OpFacts};
 use super::metrics;
 use super::request::Fault;
 use crate::control::asked::Planned;
-use crate::control::{self, Event, Query, Signal};
+use crate::control::{self, Event, Query};
 use crate::journal::Journal;
 use crate::model::op::{OpId, RejectCode, Rejected, Via};
 use crate::model::time::Timestamp;
@@ -249,12 +249,12 @@ impl Desk {
     }
 
     fn reconcile(&self) -> Answer {
-        match self.control.send(Event::Signal(Signal::Refresh)) {
-            Ok(()) => {
+        match self.ask(Query::Refresh) {
+            Some(due) => {
                 log::info!("asked over the local socket to look at the node and the desired state now");
-                Answer::json(202, &json!({ "looking": true }))
+                Answer::json(202, &json!({ "looking": true, "until": due }))
             }
-            Err(_ending) => silent(),
+            None => silent(),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! What `/v1/status` says beside the agent's status: the process, the node, the journal, the reports, the signed operations.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map as Object, Value};
 
 use crate::control::Answer;
-use crate::journal::{Doubt, Health, Journal, OpRecord, OpState};
+use crate::journal::{Doubt, Health, Journal, OpRecord, OpState, OpenIntent};
 use crate::model::guest::GuestId;
 use crate::model::hold::Halt;
 use crate::model::op::{ClockTrust, OpId, OpKind};
@@ -23,8 +24,14 @@ pub struct Local {
     pub looks: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looked_at: Option<Timestamp>,
+    /// It is being looked at now.
+    pub looking: bool,
+    /// How often the source of the desired state has looked because it was asked to.
+    pub reads: u64,
     /// Guests that are being worked on.
     pub busy: Vec<GuestId>,
+    /// Steps that have begun and not ended, with their tasks.
+    pub tasks: Vec<Value>,
     pub reports: ReportFacts,
     pub journal: Standing,
     pub clock: Standing,
@@ -111,7 +118,10 @@ impl Local {
             proxmox: Standing::of_reach(&answer.proxmox),
             looks: answer.looks,
             looked_at: answer.looked_at,
+            looking: answer.looking,
+            reads: answer.reads,
             busy: answer.busy.clone(),
+            tasks: journal.open_intents().iter().map(task).collect(),
             reports: ReportFacts {
                 arrived: answer.reports.arrived,
                 failed: answer.reports.failed,
@@ -126,6 +136,21 @@ impl Local {
             },
         }
     }
+}
+
+/// A step under way.
+fn task(intent: &OpenIntent) -> Value {
+    let mut members = vec![
+        ("guest", intent.guest.to_string()),
+        ("what", intent.step.to_string()),
+        ("since", intent.began.to_string()),
+    ];
+    members.extend(intent.upid.clone().map(|upid| ("upid", upid)));
+    members
+        .into_iter()
+        .map(|(name, text)| (name.to_owned(), Value::from(text)))
+        .collect::<Object<_, _>>()
+        .into()
 }
 
 impl HaltFacts {

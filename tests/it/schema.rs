@@ -277,7 +277,8 @@ fn full_op() -> Value {
 fn the_local_facts_fit_their_schema_in_both_directions() {
     let standing = |state: &str| json!({"state": state, "message": "m"});
     let full = json!({
-        "pid": 1, "started_at": TIME, "halt": {"by": "kill_switch", "message": "m", "remedy": "r"}, "proxmox": standing("unreachable"), "looks": 1, "looked_at": TIME, "busy": ["lxc/101"],
+        "pid": 1, "started_at": TIME, "halt": {"by": "kill_switch", "message": "m", "remedy": "r"}, "proxmox": standing("unreachable"), "looks": 1, "looked_at": TIME, "looking": true, "reads": 1, "busy": ["lxc/101"],
+        "tasks": [{"guest": "lxc/101", "what": "start lxc/101", "since": TIME, "upid": "u"}],
         "reports": {"arrived": 1, "failed": 1, "last_arrived_at": TIME}, "journal": standing("no_destructive"),
         "clock": standing("untrusted"), "doubts": [{"guest": "lxc/101", "at": TIME, "what": "w", "message": "m"}],
         "ops": {"floor": TIME, "open": [full_op()]},

@@ -248,7 +248,9 @@ fn whoever_asks_to_reconcile_does_not_wait_for_the_next_look() {
     daemon.until("a first look", || looks(&stage) > 0);
     stage.desire(1, &running(100));
     let answer = post(&stage, "/v1/reconcile", b"");
-    assert_eq!((answer.status, answer.json()), (202, json!({"looking": true})));
+    assert_eq!((answer.status, answer.json()["looking"].clone()), (202, json!(true)));
+    let due = answer.json()["until"].clone();
+    assert!(due["looks"].as_u64() > Some(1) && due["reads"].as_u64() > Some(0), "{due}");
     daemon.until("100 runs", || stage.runs(100));
     daemon.stop();
 }
