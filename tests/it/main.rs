@@ -20,6 +20,7 @@ mod hub;
 mod journal;
 mod ops;
 mod ops_in_time;
+mod pains;
 mod preflight;
 mod reconcile;
 mod recovery;

@@ -8,7 +8,7 @@
 mod audience;
 mod envelope;
 mod keys;
-mod matrix;
+pub(crate) mod matrix;
 mod payload;
 mod replay;
 mod trust;

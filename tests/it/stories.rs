@@ -52,8 +52,10 @@ fn play(text: &str) -> String {
     let mut parts = parts.into_iter().filter(|part| !part.is_seen()).peekable();
     while let Some(part) = parts.next() {
         told.push_str(&format!("== {}\n{}", part.heading, part.body));
-        // A manifest, `then` or the last word ends a round.
-        let ends = ["manifest", "then"].contains(&part.heading.as_str()) || parts.peek().is_none();
+        // A manifest with what happens meanwhile, `then` or the last word ends a round.
+        let goes_on = parts.peek().is_some_and(|next| next.heading == "meanwhile");
+        let ends = ["manifest", "meanwhile", "then"].contains(&part.heading.as_str()) && !goes_on;
+        let ends = ends || parts.peek().is_none();
         round.push(part);
         if ends {
             told.push_str(&theatre.round(&std::mem::take(&mut round)));

@@ -8,7 +8,7 @@ use std::path::Path;
 const ROWS: [(&str, u32); 8] =
     [("A", 15), ("B", 18), ("C", 14), ("D", 12), ("E", 12), ("F", 13), ("G", 22), ("H", 5)];
 
-fn texts(folder: &str) -> Vec<String> {
+pub(crate) fn texts(folder: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
     while let Some(folder) = folders.pop() {
@@ -25,7 +25,7 @@ fn texts(folder: &str) -> Vec<String> {
 }
 
 /// The names in back quotes.
-fn quoted(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 

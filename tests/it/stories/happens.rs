@@ -4,11 +4,14 @@
 //! `lxc VMID TEXT` and `qemu VMID TEXT` (a new guest), `lock VMID [LOCK]`, `run VMID`, `halt VMID`, `pause VMID`, `ha VMID STATE`, `deaf VMID`,
 //! `remove VMID`, `elsewhere VMID`, `backup STORAGE VMID HOURS`, `working TYPE VMID LINE` (somebody's task, with this line in its log), `fails|dies|hangs|vanishes TYPE [TEXT]`, `unreadable VMID TEXT`,
 //! `empty-lists`, `option KEY VALUE`, `storage NAME offline|online|full`, `allow ROLE PRIVILEGES PATH…` (the agent's token may that and
-//! no more), `fault JSON` (of the simulator's rules), `down`, `up`, `mend` (no fault is left, and all is done).
+//! no more), `fault JSON` (of the simulator's rules), `down`, `up`, `answer` (no fault in calls is left), `mend` (no fault is left, and all is done).
 //!
 //! `== agent`: `config SECTION.KEY JSON`, `start`, `stop`, `crash`, `says TEXT` (is waited for), `file NAME` and `no-file NAME` beside the configuration.
 //!
 //! `== hub`: `envelope JSON`, `down`, `up`, `manifest` (what is desired comes from the hub from here on).
+//!
+//! `== meanwhile`, after a manifest and before anything is waited for: lines of all three, `called METHOD PATH`
+//! (is waited for), and `desire RESOURCES`.
 //!
 //! `== manifest`: the list of resources; or an object, whose members stand in the place of the usual ones, generation and so on.
 
@@ -71,6 +74,12 @@ impl Theatre {
                     plan = self.desire(&value(&part.body));
                     is_new = true;
                 }
+                "meanwhile" => {
+                    if self.daemon.is_none() {
+                        self.daemon = Some(self.stage.daemon());
+                    }
+                    part.body.lines().for_each(|line| self.meanwhile(line));
+                }
                 "then" => {}
                 other => panic!("== {other}?"),
             }
@@ -131,6 +140,20 @@ impl Theatre {
             std::fs::rename(draft, self.stage.path("desired.json")).unwrap();
         }
         plan
+    }
+
+    fn meanwhile(&mut self, line: &str) {
+        let (verb, rest) = word(line);
+        match verb {
+            "called" => {
+                let is_called = || self.stage.node.calls().iter().any(|call| call.line().starts_with(rest));
+                self.daemon.as_ref().unwrap().until(line, is_called);
+            }
+            "start" | "stop" | "crash" | "says" | "file" | "no-file" => self.agent(line),
+            "envelope" => self.hub(line),
+            "desire" => drop(self.desire(&value(rest))),
+            _ => node(&self.stage, line),
+        }
     }
 
     fn agent(&mut self, line: &str) {
@@ -208,6 +231,7 @@ fn node(stage: &Stage, line: &str) {
         ),
         "down" => sim.go_down(),
         "up" => sim.come_back(),
+        "answer" => sim.clear_faults(),
         "mend" => {
             sim.clear_faults();
             sim.world(|world| world.faults = felhom_sim::node::Faults::default());

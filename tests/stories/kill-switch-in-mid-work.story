@@ -1,0 +1,36 @@
+The kill switch between two steps stops the second one.
+== agent
+config ops.kill_switch "$DIR/KILL"
+== node
+fault {"method":"PUT","path":"/lxc/100/config","count":1,"action":"hold"}
+== manifest
+[
+  {"id": "ct100", "kind": "lxc_guest", "spec": {"vmid": 100, "run_state": "running", "cores": 2}}
+]
+== meanwhile
+called PUT /nodes/pve/lxc/100/config
+file KILL
+says the kill switch
+answer
+== plan
+lxc/100 ct100  stopped  2 steps
+    run_state    "stopped" -> "running"
+    cores        not set -> 2
+  1. set cores=2 of lxc/100
+     because cores is not set, should be 2
+  2. start lxc/100
+     because it is stopped and should run
+  - whether HA manages it or a backup runs is looked at again right before each step
+not managed, not touched: lxc/101 (db, running), lxc/102 (ct102, stopped), lxc/103 (ct103, stopped), lxc/104 (ct104, stopped), lxc/105 (ct105, running), lxc/106 (ct106, stopped), lxc/107 (ct107, stopped), qemu/200 (vm1, running), qemu/201 (vm2, stopped)
+generation 1: 1 to change, 0 held, 0 that cannot be planned, 0 in order, 0 refused
+== calls
+PUT /nodes/pve/lxc/100/config cores=2 digest=…
+== status
+Ready false (ResourcesHeld)
+Stalled true (ResourcesHeld)
+Blocked true (KillSwitch)
+ct100: held
+  hold blocked: the kill switch $DIR/KILL is there
+  to go on: remove $DIR/KILL once changes may go on (ops.kill_switch)
+  drift run_state: "running" wanted, "stopped" there
+  last: set cores=2 of lxc/100: done

@@ -1,0 +1,37 @@
+Locked between look and write: held, and done when the lock is gone.
+== node
+fault {"method":"PUT","path":"/lxc/100/config","count":1,"action":"hold_work"}
+== manifest
+[
+  {"id": "ct100", "kind": "lxc_guest", "spec": {"vmid": 100, "cores": 2}}
+]
+== meanwhile
+called PUT /nodes/pve/lxc/100/config
+lock 100 backup
+answer
+== plan
+lxc/100 ct100  stopped  1 step
+    cores        not set -> 2
+  1. set cores=2 of lxc/100
+     because cores is not set, should be 2
+  - whether HA manages it or a backup runs is looked at again right before each step
+not managed, not touched: lxc/101 (db, running), lxc/102 (ct102, stopped), lxc/103 (ct103, stopped), lxc/104 (ct104, stopped), lxc/105 (ct105, running), lxc/106 (ct106, stopped), lxc/107 (ct107, stopped), qemu/200 (vm1, running), qemu/201 (vm2, stopped)
+generation 1: 1 to change, 0 held, 0 that cannot be planned, 0 in order, 0 refused
+== calls
+PUT /nodes/pve/lxc/100/config cores=2 digest=… -> 500 CT is locked (backup)
+== status
+Ready false (ResourcesHeld)
+Stalled true (ResourcesHeld)
+ct100: held
+  hold lock: lxc/100 has the lock "backup": a backup works on it, or was killed while it did
+  to go on: wait until the backup has ended; if no task works on it any more, `pct unlock 100` as root on the node
+  drift cores: 2 wanted, "absent" there
+  last: set cores=2 of lxc/100: failed
+== node
+lock 100
+== calls
+PUT /nodes/pve/lxc/100/config cores=2 digest=…
+== status
+Ready true (AllReady)
+ct100: ready
+  last: set cores=2 of lxc/100: done
