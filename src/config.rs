@@ -22,6 +22,7 @@ use std::time::Duration;
 use crate::http::Trust;
 use crate::model::guest::Vmid;
 use crate::model::sorted::{Map, Set};
+use crate::model::window::Window;
 use crate::pve;
 use crate::secret::Secret;
 
@@ -113,6 +114,10 @@ pub struct AgentSettings {
     pub boot_grace: Duration,
     /// Desired state is taken only with a signature.
     pub require_signed: bool,
+    /// When guests may be restarted.
+    pub window: Window,
+    /// The run state of guests that HA manages goes through HA.
+    pub ha_through: bool,
     pub mode: Mode,
     /// A filter as env_logger reads it.
     pub log: String,

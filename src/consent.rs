@@ -91,6 +91,8 @@ fn freed_by(step: &Step, image: &GuestImage) -> Vec<String> {
         Step::DeleteBackup { volid, .. } => vec![volid.clone()],
         Step::Start { .. }
         | Step::Shutdown { .. }
+        | Step::Reboot { .. }
+        | Step::HaState { .. }
         | Step::Snapshot { .. }
         | Step::DeleteSnapshot { .. }
         | Step::Stop { .. }

@@ -328,6 +328,7 @@ impl Control {
         if let Some(tag_case) = look.tag_case {
             self.setup.plan.tag_case = tag_case;
         }
+        self.setup.plan.in_window = self.setup.work.window.holds(clock::now());
         let next_look = book::later(clock::now(), self.setup.reconcile);
         for guest in self.keeper.guests().to_vec() {
             if let Some(seen) = look.node.guests.get(&guest.guest.vmid) {

@@ -376,6 +376,7 @@ fn setup(
         store: Store::new(state.clone()),
         plan: plan::Settings {
             shutdown_timeout_s: config.agent.guest_shutdown_s,
+            ha_through: config.agent.ha_through,
             ..plan::Settings::default()
         },
         reconcile: config.agent.reconcile,
@@ -398,6 +399,7 @@ fn setup(
                 ..lanes::Limits::default()
             }),
             task_within: config.agent.task,
+            window: config.agent.window.clone(),
         },
     }
 }

@@ -121,6 +121,10 @@ impl<'a> Executor<'a> {
             Step::Shutdown { guest, timeout_s } => {
                 self.client.shutdown_guest(intent, *guest, *timeout_s).map(Submitted::Task)
             }
+            Step::Reboot { guest, timeout_s } => {
+                self.client.reboot(intent, *guest, *timeout_s).map(Submitted::Task)
+            }
+            Step::HaState { guest, running } => self.client.set_ha_state(intent, *guest, *running),
             Step::Snapshot { guest, name } => {
                 self.client.snapshot(intent, *guest, name, "").map(Submitted::Task)
             }
@@ -167,11 +171,12 @@ impl<'a> Executor<'a> {
     /// A guest may take its own time to shut down; Proxmox ends the task when that is over.
     fn task_within(&self, step: &Step) -> Duration {
         match step {
-            Step::Shutdown { timeout_s, .. } => {
+            Step::Shutdown { timeout_s, .. } | Step::Reboot { timeout_s, .. } => {
                 self.within.max(Duration::from_secs(u64::from(*timeout_s)) + AFTER_SHUTDOWN)
             }
             Step::SetConfig { .. }
             | Step::Start { .. }
+            | Step::HaState { .. }
             | Step::Snapshot { .. }
             | Step::DeleteSnapshot { .. }
             | Step::Stop { .. }
@@ -236,12 +241,20 @@ struct Sent<'a> {
     step: &'a Step,
     /// That the step takes away.
     volumes: &'a [String],
+    /// It loses something, and its owner signed for that.
+    signed: bool,
     began: Timestamp,
 }
 
 impl<'a> Sent<'a> {
     fn of(intent: &'a Recorded) -> Self {
-        Self { seq: intent.seq(), step: intent.step(), volumes: intent.volumes(), began: intent.began() }
+        Self {
+            seq: intent.seq(),
+            step: intent.step(),
+            volumes: intent.volumes(),
+            signed: intent.signed(),
+            began: intent.began(),
+        }
     }
 }
 

@@ -11,8 +11,9 @@ use crate::model::hold::{Hold, HoldReason};
 use crate::model::image::GuestImage;
 use crate::model::observed::{GuestConfig, GuestObservation, PendingChange, Presence, Reading};
 use crate::model::op::{OpId, Rejected};
+use crate::model::sorted::Map;
 use crate::model::step::{ConfigChange, Purpose, Step};
-use crate::model::volume::{first_part, holds_volume, is_removable, volid};
+use crate::model::volume::{first_part, holds_volume, is_removable, is_unused_key, size, volid};
 
 /// A step that may run. Made only here.
 #[derive(Debug)]
@@ -55,9 +56,28 @@ pub struct Facts {
     pub snapshot: SnapshotProvenance,
     /// The guest's volumes in words, `mp0 (store:101/vm-101-disk-1.raw, 8G)`; `None` where they could not be read.
     pub volumes: Option<Vec<String>>,
+    /// What stands at each key that holds a volume; `None` where it could not be read.
+    pub held: Option<Map<String, String>>,
+    /// The owner said of a guest that bears no data that it may be ended at once, and it did not shut down in its time.
+    pub expendable: bool,
     pub made: Made,
     /// Whether the guest's number is free in the whole cluster; `Err` says why it may not be.
     pub free: Result<(), String>,
+}
+
+impl Default for Facts {
+    /// Nothing is known.
+    fn default() -> Self {
+        Self {
+            pending: PendingVolumes::Unknown,
+            snapshot: SnapshotProvenance::Unknown,
+            volumes: None,
+            held: None,
+            expendable: false,
+            made: Made::Unknown,
+            free: Err("nobody looked".to_owned()),
+        }
+    }
 }
 
 /// Whose work the guest is, by the journal and by what is there now.
@@ -107,10 +127,13 @@ impl Facts {
             Reading::Known(config) => PendingVolumes::Known(volumes_lost_when_pending_is_applied(config)),
             Reading::Unknown(_) => PendingVolumes::Unknown,
         };
+        let config = seen.config.known();
         Self {
             pending,
             snapshot: SnapshotProvenance::Unknown,
-            volumes: seen.config.known().map(volumes),
+            volumes: config.map(volumes),
+            held: config.map(held),
+            expendable: false,
             made: Made::Unknown,
             free: match &seen.presence {
                 Presence::Nowhere => Ok(()),
@@ -182,14 +205,18 @@ pub fn judge_consented(
 /// What is lost and what to do instead; `None` if the step can be undone.
 fn refusal(step: &Step, facts: &Facts) -> Option<(String, String)> {
     match step {
-        Step::SetConfig { guest, change } => {
-            irreversible_keys(*guest, change).or_else(|| applied_with_it(*guest, &facts.pending))
-        }
-        Step::Start { guest } => applied_with_it(*guest, &facts.pending),
+        Step::SetConfig { guest, change } => irreversible_keys(*guest, change, facts.held.as_ref())
+            .or_else(|| applied_with_it(*guest, &facts.pending)),
+        // What HA is told to stop ends by HA's own rules, which whoever manages the host chose (`agent.ha`).
+        Step::HaState { guest: _, running: false } => None,
+        Step::Start { guest }
+        | Step::Reboot { guest, timeout_s: _ }
+        | Step::HaState { guest, running: true } => applied_with_it(*guest, &facts.pending),
         // The guest ends by its own will; what is pending waits for its next start.
         Step::Shutdown { guest: _, timeout_s: _ } => None,
         Step::Snapshot { guest: _, name: _ } => None,
         Step::DeleteSnapshot { guest, name } => foreign_snapshot(*guest, name, &facts.snapshot),
+        Step::Stop { guest: _ } if facts.expendable => None,
         Step::Stop { guest } => disown(*guest, Purpose::Scratch, &facts.made).err().map(|doubt| {
             loss(&format!("whatever it has not written to disk yet{doubt}"), draft(*guest, "stop-hard", ""))
         }),
@@ -269,13 +296,25 @@ fn volumes(config: &GuestConfig) -> Vec<String> {
     .collect()
 }
 
+/// What stands at each volume's key; where only a pending change put something there, that.
+fn held(config: &GuestConfig) -> Map<String, String> {
+    let current = config.current.iter().filter(|(key, _)| holds_volume(key));
+    let pending = config.pending.iter().filter_map(|(key, change)| match change {
+        PendingChange::Set(text) if holds_volume(key) => Some((key, text)),
+        PendingChange::Set(_) | PendingChange::Delete => None,
+    });
+    // The current volume last: with its own size.
+    let both = pending.chain(current);
+    both.map(|(key, text)| (key.clone(), text.clone())).collect()
+}
+
 /// The line that begins the way to consent.
-fn draft(guest: GuestId, what: &str, rest: &str) -> String {
+pub fn draft(guest: GuestId, what: &str, rest: &str) -> String {
     format!("`felhom-agent op draft {what} --vmid {}{rest}`, then have it signed", guest.vmid)
 }
 
 /// As a shell takes it for one word.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"=,.:/@%+_-".contains(&byte);
     if word.bytes().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
@@ -313,12 +352,32 @@ pub fn is_reversible_key(kind: GuestKind, key: &str) -> bool {
     reversible_keys(kind).contains(&key)
 }
 
-/// Whether the old values of all that it writes can simply be written back.
-pub fn is_reversible(guest: GuestId, change: &ConfigChange) -> bool {
-    change.set.keys().chain(&change.delete).all(|key| is_reversible_key(guest.kind, key))
+/// Whether this write of a volume's key takes no volume away: a new one at a key that is free in both views, or the options of the
+/// one that is there, with its size as it is.
+fn keeps_volume(held: Option<&Map<String, String>>, key: &str, value: &str) -> bool {
+    if !holds_volume(key) || is_unused_key(key) {
+        return false;
+    }
+    match held.map(|held| held.get(key)) {
+        None => false,
+        Some(None) => is_allocation(value),
+        Some(Some(there)) => {
+            volid(there).is_some() && first_part(there) == first_part(value) && size(there) == size(value)
+        }
+    }
 }
 
-fn irreversible_keys(guest: GuestId, change: &ConfigChange) -> Option<(String, String)> {
+/// `store:100`: a volume that is to be made, its size in GiB.
+fn is_allocation(value: &str) -> bool {
+    let size = first_part(value).split_once(':').map(|(_, size)| size);
+    size.is_some_and(|size| !size.is_empty() && size.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn irreversible_keys(
+    guest: GuestId,
+    change: &ConfigChange,
+    held: Option<&Map<String, String>>,
+) -> Option<(String, String)> {
     if change.digest.is_empty() {
         return Some((
             "the write carries no digest, so that a change made meanwhile by somebody else would be lost"
@@ -326,9 +385,10 @@ fn irreversible_keys(guest: GuestId, change: &ConfigChange) -> Option<(String, S
             "none: this is a fault of the agent, please report it".to_owned(),
         ));
     }
+    let kept = |key: &&str| !change.set.get(*key).is_some_and(|value| keeps_volume(held, key, value));
     let keys = change.set.keys().chain(&change.delete);
     let other: Vec<&str> =
-        keys.map(String::as_str).filter(|key| !is_reversible_key(guest.kind, key)).collect();
+        keys.map(String::as_str).filter(|key| !is_reversible_key(guest.kind, key)).filter(kept).collect();
     if other.is_empty() {
         return None;
     }

@@ -67,6 +67,7 @@ pub struct Recorded {
     seq: u64,
     step: Step,
     volumes: Vec<String>,
+    signed: bool,
     began: Timestamp,
 }
 
@@ -233,6 +234,11 @@ impl Recorded {
         &self.volumes
     }
 
+    /// Its owner signed for what it loses.
+    pub fn signed(&self) -> bool {
+        self.signed
+    }
+
     /// When it was recorded, before anything was sent.
     pub fn began(&self) -> Timestamp {
         self.began
@@ -246,7 +252,7 @@ impl Recorded {
     /// For the client's own tests against the simulated node, which must reach calls that no gate passes yet.
     #[cfg(test)]
     pub(crate) fn for_test(step: Step) -> Self {
-        Self { seq: 0, step, volumes: Vec::new(), began: Timestamp::from_unix(0) }
+        Self { seq: 0, step, volumes: Vec::new(), signed: false, began: Timestamp::from_unix(0) }
     }
 }
 
@@ -290,7 +296,7 @@ impl Journal {
             }
         }
         let (op_id, volumes) = (approved.op_id().cloned(), approved.volumes().to_vec());
-        let destructive = approved.destructive();
+        let (destructive, signed) = (approved.destructive(), op_id.is_some());
         let step = approved.into_step();
         let intent = Intent {
             guest: step.guest(),
@@ -306,7 +312,7 @@ impl Journal {
         };
         let seq = pen.write(Record::Intent(Box::new(intent)), now)?;
         log::info!("intent {seq}: {step}");
-        Ok(Recorded { seq, step, volumes, began: now })
+        Ok(Recorded { seq, step, volumes, signed, began: now })
     }
 
     /// The task that the node named for an intent; to be called before the task is looked at.

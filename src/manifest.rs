@@ -20,6 +20,7 @@ mod guest;
 mod policy;
 mod resource;
 mod value;
+mod volume;
 
 pub use folder::bundle;
 

@@ -14,3 +14,4 @@ pub mod sorted;
 pub mod step;
 pub mod time;
 pub mod volume;
+pub mod window;

@@ -12,6 +12,7 @@ pub mod scalar;
 pub mod startup;
 pub mod tags;
 pub mod vm;
+pub mod volume;
 
 /// What a value means depends on whose it is, and on the datacenter's tag style.
 #[derive(Clone, Copy, Debug)]

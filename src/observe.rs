@@ -12,7 +12,7 @@ pub use self::image::image;
 
 use crate::model::guest::{GuestId, GuestKind, Vmid};
 use crate::model::observed::{
-    GuestConfig, GuestObservation, ListedGuest, LiveStatus, Presence, ReadFault, Reading,
+    GuestConfig, GuestObservation, HaState, ListedGuest, LiveStatus, Presence, ReadFault, Reading,
 };
 use crate::normalize::tags::TagCase;
 use crate::plan::NodeObservation;
@@ -77,7 +77,14 @@ pub fn guest(client: &Client, guest: GuestId, token_id: &str) -> GuestLook {
                 .map(|task| task.upid)
                 .find(|upid| upid.vmid() == Some(guest.vmid) && upid.user() == token_id);
             let GuestStatus { run, lock, template, ha, .. } = status;
-            Reading::Known(LiveStatus { run, lock, template, ha, backup_task })
+            let ha_asked = match ha {
+                HaState::NotManaged => None,
+                HaState::Managed(_) => client.ha_state(guest).unwrap_or_else(|error| {
+                    log::warn!("what HA was asked to make of {guest} is not known: {error}");
+                    None
+                }),
+            };
+            Reading::Known(LiveStatus { run, lock, template, ha, ha_asked, backup_task })
         }
         // Without the task list, and the log of a job of several guests, nobody knows whether a backup is at the guest.
         (Ok(_), Err(error)) | (Err(error), _) => Reading::Unknown(error.as_read_fault()),

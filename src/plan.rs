@@ -22,6 +22,7 @@ mod json;
 pub mod preflight;
 mod sight;
 pub mod text;
+mod volumes;
 mod words;
 
 #[cfg(test)]
@@ -40,11 +41,23 @@ pub struct Settings {
     /// How long a guest may take to shut down, unless its startup order says `down`; seconds.
     pub shutdown_timeout_s: u32,
     pub tag_case: TagCase,
+    /// It is the time at which guests may be restarted whose owners said `window`.
+    pub in_window: bool,
+    /// What should run or not of a guest that HA manages is asked of HA.
+    pub ha_through: bool,
+    /// It was just asked to shut down and did not within its time.
+    pub shutdown_failed: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { shutdown_timeout_s: 60, tag_case: TagCase::Lowered }
+        Self {
+            shutdown_timeout_s: 60,
+            tag_case: TagCase::Lowered,
+            in_window: false,
+            ha_through: false,
+            shutdown_failed: false,
+        }
     }
 }
 
@@ -122,7 +135,7 @@ pub struct PlannedStep {
 }
 
 /// `code` is stable and for programs, `message` is for people. Codes: `in_order`, `lock`, `ignored`, `drift_reported`,
-/// `pending_reboot`, `pending_unmanaged`, `not_checked`.
+/// `pending_reboot`, `pending_unmanaged`, `not_checked`, `later` (what waits once the steps are done).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Note {
     pub code: &'static str,

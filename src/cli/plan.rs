@@ -137,7 +137,12 @@ fn planned(config: &Config, desired: &DesiredState) -> Result<Plan, Failure> {
     client.node().map_err(|error| pve_failure(&error))?;
     let managed: Vec<GuestId> = desired.guests.iter().map(|guest| guest.guest).collect();
     let seen = observe::node(&client, &managed);
-    let mut settings = Settings { shutdown_timeout_s: config.agent.guest_shutdown_s, ..Settings::default() };
+    let mut settings = Settings {
+        shutdown_timeout_s: config.agent.guest_shutdown_s,
+        ha_through: config.agent.ha_through,
+        in_window: config.agent.window.holds(clock::now()),
+        ..Settings::default()
+    };
     if let Ok(tag_case) = observe::tag_case(&client) {
         settings.tag_case = tag_case;
     }

@@ -18,6 +18,7 @@ use super::{
     secret_file,
 };
 use crate::model::guest::Vmid;
+use crate::model::window::Window;
 
 /// Reads typed values out of the layers and keeps every fault it meets.
 struct Resolver<'a> {
@@ -206,6 +207,9 @@ impl Resolver<'_> {
                 self.found("desired.require_signed"),
                 Some(Found { value: Value::Flag(true), .. })
             ),
+            window: Window::parse(&self.text("agent.maintenance_window").unwrap_or_default())
+                .unwrap_or_default(),
+            ha_through: self.text("agent.ha").as_deref() == Some("through"),
             mode: match self.text("agent.mode").as_deref() {
                 Some("observe") => Mode::Observe,
                 _ => Mode::Manage,
@@ -294,6 +298,7 @@ fn check_text(setting: &Setting, text: &str) -> Result<(), String> {
         Kind::Choice(allowed) if allowed.contains(&text) => Ok(()),
         Kind::Choice(allowed) => Err(format!("found {text:?}, allowed are {}", allowed.join(", "))),
         Kind::Vmids => parse_vmids(text).map(|_vmids| ()),
+        Kind::Window => Window::parse(text).map(|_window| ()),
         // A secret is judged where it is read, together with those from files.
         Kind::LogFilter => check_log_filter(text),
         Kind::Socket => check_socket(text),

@@ -25,6 +25,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// Numbers of guests, separated by commas.
     Vmids,
+    /// Weekly times, separated by commas; see [`crate::model::window`].
+    Window,
     /// A level, or levels by module; see [`LEVELS`].
     LogFilter,
     /// An absolute path for a Unix socket, or [`NO_SOCKET`].
@@ -127,6 +129,8 @@ pub static SETTINGS: &[Setting] = &[
     setting("agent", "reconcile_seconds", number(1, 3600), "60", "seconds between two looks at the guests"),
     setting("agent", "task_seconds", number(10, 86_400), "900", "how long a lane waits for a task before it lets it run alone"),
     setting("agent", "guest_shutdown_seconds", number(1, 3600), "180", "how long a guest may take to shut down"),
+    setting("agent", "maintenance_window", Kind::Window, "", "when guests may be restarted whose resource says `window`: weekly times in UTC, as in Sun 02:00-05:00, daily 23:00-01:00"),
+    setting("agent", "ha", Kind::Choice(&["hold", "through"]), "hold", "what is done about the run state of guests that HA manages: hold them, or go through HA, which stops a guest hard once its own deadline of 60 s is over"),
     setting("agent", "stop_seconds", number(1, 600), "20", "how long the daemon waits for its lanes when it is told to end"),
     setting("agent", "blast_radius", number(0, 100_000), "0", "how many guests one generation may stop or restart; 0: 3, or a quarter of the managed ones if that is more"),
     setting("agent", "boot_grace_seconds", number(0, 3600), "120", "seconds after the node's boot in which guests that it starts by itself are left to it"),

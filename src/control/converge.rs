@@ -13,7 +13,7 @@ use super::operate::Operating;
 use super::rights::Rights;
 use crate::clock;
 use crate::execute::{Executor, NOT_SENT, Open, Settling, Waited};
-use crate::gate::{self, Approved};
+use crate::gate::{self, Approved, Facts};
 use crate::journal::Journal;
 use crate::lanes::{Class, Permit, Permits};
 use crate::model::desired::DesiredGuest;
@@ -21,6 +21,7 @@ use crate::model::guest::GuestId;
 use crate::model::hold::{Halt, Hold, HoldReason};
 use crate::model::outcome::{Failure, Outcome, Recourse};
 use crate::model::step::Step;
+use crate::model::window::Window;
 use crate::observe;
 use crate::plan::{self, GuestPlan};
 use crate::pve;
@@ -50,6 +51,8 @@ pub struct Work {
     pub permits: Permits,
     /// How long a task is waited for.
     pub task_within: Duration,
+    /// When guests may be restarted.
+    pub window: Window,
     pub operating: Operating,
 }
 
@@ -109,6 +112,10 @@ struct Job<'a> {
     action: Option<LastAction>,
     permit: Option<(Class, Permit)>,
     conflicts: usize,
+    /// The guest was asked to shut down in this job, and did not.
+    shutdown_failed: bool,
+    /// The guest was restarted in this job.
+    rebooted: bool,
 }
 
 impl Worker {
@@ -142,6 +149,8 @@ impl Worker {
             action: None,
             permit: None,
             conflicts: 0,
+            shutdown_failed: false,
+            rebooted: false,
         };
         let end = job.run();
         Converged { plan: job.plan, action: job.action, end }
@@ -164,7 +173,7 @@ impl Worker {
     }
 
     pub(super) fn executor<'a>(&'a self, client: &'a pve::Client) -> Executor<'a> {
-        let Work { connection, journal, task_within, permits: _, operating: _ } = &self.work;
+        let Work { connection, journal, task_within, permits: _, operating: _, window: _ } = &self.work;
         Executor::new(client, journal, &connection.token_id, *task_within, &self.stop)
     }
 
@@ -229,7 +238,12 @@ impl Job<'_> {
                 Waited::Stopped => Some(End::Stopped),
             };
         }
-        let plan = self.plan.insert(plan::plan_guest(self.guest, &look.seen, self.settings));
+        let settings = plan::Settings {
+            in_window: self.worker.work.window.holds(clock::now()),
+            shutdown_failed: self.shutdown_failed,
+            ..*self.settings
+        };
+        let plan = self.plan.insert(plan::plan_guest(self.guest, &look.seen, &settings));
         let worker = self.worker;
         worker.rights.check(plan, self.executor.client(), &worker.work.connection.token_id);
         if let Some(failure) = &plan.failure {
@@ -239,8 +253,16 @@ impl Job<'_> {
             return Some(End::Held(hold.clone()));
         }
         let Some(planned) = plan.steps.first().cloned() else { return Some(End::InOrder) };
+        if let Step::Reboot { .. } = planned.step {
+            // Another would not help either, and so on for ever.
+            if self.rebooted {
+                let message = "it was restarted, and the same is pending still".to_owned();
+                return Some(failed_end("pending_stays", message, Recourse::Terminal));
+            }
+        }
+        let expendable = self.shutdown_failed && self.guest.policy.force_stop && !self.guest.data_bearing;
         let (journal, what) = (&self.worker.work.journal, planned.step.to_string());
-        let facts = self.executor.facts(&planned.step, &look.seen);
+        let facts = Facts { expendable, ..self.executor.facts(&planned.step, &look.seen) };
         let approved = match gate::judge(planned.step, &facts) {
             Ok(approved) => approved,
             Err(loss) => {
@@ -254,7 +276,24 @@ impl Job<'_> {
             Granted::AfterAWait => return None,
             Granted::Not => return Some(End::Stopped),
         }
-        self.step(approved, &planned.reason)
+        let may_be_ended = self.guest.policy.force_stop && matches!(approved.step(), Step::Shutdown { .. });
+        match self.step(approved, &planned.reason) {
+            Some(End::Failed { error, recourse }) if may_be_ended && error.code == "task_failed" => {
+                self.not_shut_down(error, recourse)
+            }
+            end => end,
+        }
+    }
+
+    /// It may be ended hard by its owner's word if it bears no data, and else by a signed one.
+    fn not_shut_down(&mut self, mut error: ResourceError, recourse: Recourse) -> Option<End> {
+        if self.guest.data_bearing {
+            let draft = gate::draft(self.guest.guest, "stop-hard", "");
+            error.message.push_str(&format!("; it bears data, so that force_stop does not hold: {draft}"));
+            return Some(End::Failed { error, recourse });
+        }
+        self.shutdown_failed = true;
+        None
     }
 
     fn step(&mut self, approved: Approved, reason: &str) -> Option<End> {
@@ -266,6 +305,7 @@ impl Job<'_> {
             Go::Blocked(halt) => return Some(End::Blocked(halt)),
             Go::Superseded => return Some(End::Superseded),
         }
+        self.rebooted |= matches!(approved.step(), Step::Reboot { .. });
         let what = approved.step().to_string();
         log::info!("{what}: {reason}");
         let outcome = self.executor.carry_out(approved);
@@ -345,7 +385,9 @@ enum Granted {
 fn class(step: &Step) -> Class {
     match step {
         Step::SetConfig { .. } => Class::Config,
-        Step::Start { .. } | Step::Shutdown { .. } => Class::Power,
+        Step::Start { .. } | Step::Shutdown { .. } | Step::Reboot { .. } | Step::HaState { .. } => {
+            Class::Power
+        }
         Step::Snapshot { .. } | Step::DeleteSnapshot { .. } => {
             Class::StorageHeavy { storages: crate::model::sorted::Set::new() }
         }

@@ -2,10 +2,10 @@
 
 use super::verdict::Effect;
 use super::{Sent, loss, own};
-use crate::gate;
+use crate::clock;
 use crate::model::guest::{GuestId, RunState};
 use crate::model::observed::GuestConfig;
-use crate::model::step::{ConfigChange, Step};
+use crate::model::step::{ConfigChange, Step, ha_word};
 use crate::model::time::Timestamp;
 use crate::model::volume;
 use crate::normalize::tags::TagCase;
@@ -19,14 +19,12 @@ pub(super) fn of(client: &Client, sent: Sent<'_>) -> Effect {
                 Ok(config) => written(*guest, change, &config),
                 Err(error) => Effect::Unseen(error.to_string()),
             };
-            if gate::is_reversible(*guest, change) {
-                effect
-            } else {
-                loss::freed(client, *guest, sent.volumes, effect)
-            }
+            if !sent.signed { effect } else { loss::freed(client, *guest, sent.volumes, effect) }
         }
         Step::Start { guest } => run_state(client, *guest, RunState::Running),
         Step::Shutdown { guest, timeout_s: _ } => run_state(client, *guest, RunState::Stopped),
+        Step::Reboot { guest, timeout_s: _ } => rebooted(client, *guest, sent.began),
+        Step::HaState { guest, running } => ha_state(client, *guest, *running),
         Step::Snapshot { guest, name } => match snapshot_exists(client, *guest, name) {
             Ok(true) => Effect::There,
             Ok(false) => Effect::NotThere(format!("there is no snapshot {name}")),
@@ -55,6 +53,31 @@ fn run_state(client: &Client, guest: GuestId, wanted: RunState) -> Effect {
             Effect::Unseen("the node does not say whether it runs".to_owned())
         }
         Ok(status) => Effect::NotThere(format!("it is {}", status.run)),
+        Err(error) => Effect::Unseen(error.to_string()),
+    }
+}
+
+/// It runs, and has begun to after the request.
+fn rebooted(client: &Client, guest: GuestId, began: Timestamp) -> Effect {
+    let status = match client.status(guest) {
+        Ok(status) => status,
+        Err(error) => return Effect::Unseen(error.to_string()),
+    };
+    let since = clock::now().seconds_since(began) + BEHIND_S;
+    match (status.run, status.uptime_seconds) {
+        (RunState::Running, None) => Effect::There,
+        (RunState::Running, Some(up_s)) if up_s <= since => Effect::There,
+        (RunState::Running, Some(up_s)) => Effect::NotThere(format!("it has been running for {up_s} s")),
+        (RunState::Unknown, _) => Effect::Unseen("the node does not say whether it runs".to_owned()),
+        (run, _) => Effect::NotThere(format!("it is {run}")),
+    }
+}
+
+/// That HA was told; what it makes of it is for the next looks at the guest to tell.
+fn ha_state(client: &Client, guest: GuestId, running: bool) -> Effect {
+    match client.ha_state(guest) {
+        Ok(Some(state)) if state == ha_word(running) => Effect::There,
+        Ok(state) => Effect::NotThere(format!("HA is told {}", state.as_deref().unwrap_or("nothing of it"))),
         Err(error) => Effect::Unseen(error.to_string()),
     }
 }

@@ -108,6 +108,8 @@ pub(super) fn repeatable(step: &Step) -> Repeatable {
         Step::SetConfig { .. } => Repeatable::ByDigest,
         Step::Start { .. }
         | Step::Shutdown { .. }
+        | Step::Reboot { .. }
+        | Step::HaState { .. }
         | Step::Snapshot { .. }
         | Step::DeleteSnapshot { .. }
         | Step::Stop { .. }
@@ -132,6 +134,10 @@ fn task_kind(step: &Step) -> &'static str {
         (Step::Start { .. }, GuestKind::Qemu) => "qmstart",
         (Step::Shutdown { .. }, GuestKind::Lxc) => "vzshutdown",
         (Step::Shutdown { .. }, GuestKind::Qemu) => "qmshutdown",
+        (Step::Reboot { .. }, GuestKind::Lxc) => "vzreboot",
+        (Step::Reboot { .. }, GuestKind::Qemu) => "qmreboot",
+        (Step::HaState { running: true, .. }, _) => "hastart",
+        (Step::HaState { running: false, .. }, _) => "hastop",
         (Step::Snapshot { .. }, GuestKind::Lxc) => "vzsnapshot",
         (Step::Snapshot { .. }, GuestKind::Qemu) => "qmsnapshot",
         (Step::DeleteSnapshot { .. }, GuestKind::Lxc) => "vzdelsnapshot",

@@ -54,7 +54,8 @@ impl Executor<'_> {
         let mut settling = Settling { ended: Vec::new(), open: None };
         for intent in self.journal.open_intents_of(guest) {
             let (step, volumes) = (&intent.step, intent.volumes.as_slice());
-            let sent = Sent { seq: intent.seq, step, volumes, began: intent.began };
+            let signed = intent.op_id.is_some();
+            let sent = Sent { seq: intent.seq, step, volumes, signed, began: intent.began };
             let outcome = match self.resolve(&intent, sent) {
                 Ok(outcome) => outcome,
                 Err(why) => {

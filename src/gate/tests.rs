@@ -22,13 +22,7 @@ fn guest(kind: GuestKind) -> GuestId {
 }
 
 fn harmless() -> Facts {
-    Facts {
-        pending: PendingVolumes::Known(Vec::new()),
-        snapshot: SnapshotProvenance::Unknown,
-        volumes: Some(Vec::new()),
-        made: Made::Unknown,
-        free: Err("not looked".to_owned()),
-    }
+    Facts { pending: PendingVolumes::Known(Vec::new()), volumes: Some(Vec::new()), ..Facts::default() }
 }
 
 fn set(kind: GuestKind, keys: &[&str]) -> Step {
@@ -355,7 +349,7 @@ fn step() -> impl Strategy<Value = Step> {
     let kind = prop::sample::select(GuestKind::ALL.to_vec());
     let change =
         (prop::collection::btree_map(key(), value(), 0..3), prop::collection::btree_set(key(), 0..3));
-    (kind, change, 0..10_u8, any::<(bool, Option<u8>, u8)>()).prop_map(
+    (kind, change, 0..12_u8, any::<(bool, Option<u8>, u8)>()).prop_map(
         |(kind, (set, delete), which, (flag, from, to))| {
             let guest = guest(kind);
             let (set, delete) = (set.into_iter().collect(), delete.into_iter().collect());
@@ -375,6 +369,8 @@ fn step() -> impl Strategy<Value = Step> {
                     to: u64::from(to),
                     digest: "d".to_owned(),
                 },
+                9 => Step::Reboot { guest, timeout_s: 60 },
+                10 => Step::HaState { guest, running: flag },
                 8 => Step::DeleteSnapshot { guest, name },
                 _ => Step::SetConfig { guest, change: ConfigChange { set, delete, digest: "d".to_owned() } },
             }
@@ -396,13 +392,13 @@ fn loses(step: &Step, config: &GuestConfig) -> bool {
             }
     });
     match step {
-        Step::Start { .. } => pending_loss,
+        Step::Start { .. } | Step::Reboot { .. } | Step::HaState { running: true, .. } => pending_loss,
         Step::SetConfig { change, .. } => {
             pending_loss || change.set.keys().chain(&change.delete).any(|key| holds_volume(key))
         }
         Step::Backup { prune, .. } => *prune,
         Step::Resize { from, to, .. } => from.is_none_or(|from| *to < from),
-        Step::Shutdown { .. } | Step::Snapshot { .. } => false,
+        Step::Shutdown { .. } | Step::Snapshot { .. } | Step::HaState { running: false, .. } => false,
         Step::Make { .. }
         | Step::Stop { .. }
         | Step::Destroy { .. }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::{Acceptance, Disk, FloorWhy, Health, Identity, Journal, Log, OpState, Recorded, Recovered};
 use crate::authz::testing::{NOW, operation, verified, verified_by};
-use crate::gate::{self, Facts, Made, PendingVolumes, SnapshotProvenance};
+use crate::gate::{self, Facts, PendingVolumes};
 use crate::model::guest::{GuestId, GuestKind, Vmid};
 use crate::model::op::{Action, ClockTrust, OpEnd, OpResult, RejectCode, Rejected, Role, Via};
 use crate::model::outcome::{Failure, Outcome, Recourse};
@@ -60,13 +60,7 @@ impl Home {
 }
 
 fn facts() -> Facts {
-    Facts {
-        pending: PendingVolumes::Known(Vec::new()),
-        snapshot: SnapshotProvenance::Unknown,
-        volumes: Some(Vec::new()),
-        made: Made::Unknown,
-        free: Err("not looked".to_owned()),
-    }
+    Facts { pending: PendingVolumes::Known(Vec::new()), volumes: Some(Vec::new()), ..Facts::default() }
 }
 
 fn start(journal: &Journal, number: u64) -> Recorded {

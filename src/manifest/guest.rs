@@ -1,7 +1,7 @@
 //! A guest's spec: what is named is managed, `"absent"` brings a field back to its default, and a field that the
 //! format knows but this version does not manage is refused, never ignored.
 
-use super::value;
+use super::{value, volume};
 use crate::model::desired::{DesiredGuest, Ensure, Field, Value, WantedRun};
 use crate::model::guest::{GuestId, GuestKind, Vmid};
 use crate::model::sorted::Map;
@@ -10,16 +10,13 @@ use crate::strict_json::Json;
 use crate::strict_json::object::{At, Fault, Object};
 
 /// Fields of a guest that the format knows and this version of the agent does not manage.
-const NOT_MANAGED: [&str; 17] = [
-    "rootfs",
-    "mounts",
+const NOT_MANAGED: [&str; 14] = [
     "nets",
     "nameserver",
     "search_domain",
     "features",
     "unprivileged",
     "provision",
-    "disks",
     "sockets",
     "cpu",
     "balloon_mb",
@@ -45,6 +42,7 @@ pub(super) fn spec(spec: &Json, resource_id: &str, kind: GuestKind) -> Result<De
             fields.insert(field, field_value(&at, field)?);
         }
     }
+    let volumes = volume::read(&mut spec, kind)?;
     for name in NOT_MANAGED {
         spec.not_managed(name)?;
     }
@@ -53,6 +51,7 @@ pub(super) fn spec(spec: &Json, resource_id: &str, kind: GuestKind) -> Result<De
         ensure: ensure.unwrap_or_default(),
         run_state,
         fields,
+        volumes,
         data_bearing: data_bearing.unwrap_or(true),
         ..DesiredGuest::new(resource_id, guest)
     })

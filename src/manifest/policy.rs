@@ -1,6 +1,8 @@
-//! The members of a resource beside its spec: on what it waits, and what happens to it when it leaves the manifest.
+//! The members of a resource beside its spec: on what it waits, when it may be restarted or ended hard, and what
+//! happens to it when it leaves the manifest.
 
 use super::{ManifestError, resource};
+use crate::model::desired::policy::Restart;
 use crate::model::desired::{DesiredGuest, Policy};
 use crate::strict_json::Json;
 use crate::strict_json::object::{At, Fault, Object};
@@ -27,6 +29,17 @@ pub(super) fn read(members: &mut Object<'_>, default: &Policy) -> Result<Policy,
         }
         policy.depends_on.sort_unstable();
         policy.depends_on.dedup();
+    }
+    if let Some(restart) = members.optional("restart") {
+        policy.restart = match restart.text()? {
+            "never" => Restart::Never,
+            "window" => Restart::Window,
+            "allowed" => Restart::Allowed,
+            _ => return Err(restart.refused("\"never\", \"window\" or \"allowed\"")),
+        };
+    }
+    if let Some(force_stop) = members.optional("force_stop") {
+        policy.force_stop = force_stop.flag()?;
     }
     Ok(policy)
 }

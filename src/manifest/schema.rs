@@ -5,7 +5,7 @@
 use proptest::prelude::{Just, Strategy, prop, prop_assert_eq, proptest};
 use serde_json::{Map, Value, json};
 
-use super::{parse, resource, value};
+use super::{parse, resource, value, volume};
 use crate::model::desired::Field;
 use crate::model::guest::{GuestKind, Vmid};
 use crate::model::sorted::Set;
@@ -17,7 +17,7 @@ const SCHEMA: &str = include_str!("../../etc/schema/manifest.json");
 type Matches = fn(&str) -> bool;
 
 /// Each pattern of the schema beside the code that it stands for.
-const PATTERNS: [(&str, Matches); 5] = [
+const PATTERNS: [(&str, Matches); 12] = [
     (r"^[A-Za-z0-9._-]+$", |text| resource::is_id(text)),
     (r"^[A-Za-z0-9_][A-Za-z0-9_+.-]*$", |text| tags::is_tag(text)),
     (r"^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$", |text| {
@@ -25,7 +25,20 @@ const PATTERNS: [(&str, Matches); 5] = [
     }),
     (r"^[^\u0000]*$", |text| !text.contains('\0')),
     (r"^0\s*$", |text| normalize::description::is_lost(text)),
+    (r"^[A-Za-z][A-Za-z0-9._-]*[A-Za-z0-9]$", |text| volume::is_storage(text)),
+    (r"^/[^,\u0000-\u001f\u007f-\u009f]+$", |text| volume::is_path(text) || volume::climbs(text)),
+    (r"(^|/)\.\.?(/|$)", |text| volume::climbs(text)),
+    (r"^mp([0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])$", |text| volume::is_key(GuestKind::Lxc, text)),
+    (r"^scsi([0-9]|[12][0-9]|30)$", |text| text.starts_with("scsi") && is_disk(text)),
+    (r"^virtio([0-9]|1[0-5])$", |text| text.starts_with("virtio") && is_disk(text)),
+    (r"^(sata[0-5]|ide[0-3])$", |text| {
+        (text.starts_with("sata") || text.starts_with("ide")) && is_disk(text)
+    }),
 ];
+
+fn is_disk(key: &str) -> bool {
+    volume::is_key(GuestKind::Qemu, key)
+}
 
 fn schema() -> Value {
     serde_json::from_str(SCHEMA).unwrap()
@@ -118,6 +131,8 @@ fn values() -> Vec<Value> {
         json!("keep"),
         json!("stop"),
         json!("report"),
+        json!("window"),
+        json!("allowed"),
         json!("web"),
         json!("a_b"),
         json!("a.b-c"),
@@ -158,6 +173,33 @@ fn values() -> Vec<Value> {
         json!("vm_guest"),
         json!("file"),
     ];
+    let volumes = [
+        json!({"storage": "local-lvm", "size_gb": 8, "acl": false}),
+        json!({"storage": "l"}),
+        json!({"size_gb": 0}),
+        json!({"backup": true}),
+        json!({"read_only": "absent", "quota": 1}),
+        json!([{"key": "mp0", "storage": "tank", "size_gb": 100, "path": "/data", "backup": true}]),
+        json!([{"key": "mp255", "bind": "/srv", "path": "/srv"}, {"key": "mp1", "ensure": "absent"}]),
+        json!([{"key": "mp256"}]),
+        json!([{"key": "mp01"}]),
+        json!([{"path": "/data"}]),
+        json!([{"key": "mp0", "bind": "/srv", "size_gb": 1}]),
+        json!([{"key": "mp0", "path": "/a/../b"}]),
+        json!([{"key": "mp0", "path": "/a,b"}]),
+        json!([{"key": "mp0", "path": "absent"}]),
+        json!([{"key": "mp0", "ssd": true}]),
+        json!([{"key": "mp0", "ensure": "gone"}]),
+        json!([{"key": "scsi30", "storage": "tank", "size_gb": 131_072, "ssd": true, "iothread": true}]),
+        json!([{"key": "scsi31"}]),
+        json!([{"key": "virtio15", "discard": true, "cache": "writeback", "aio": "absent", "read_only": true}]),
+        json!([{"key": "virtio0", "ssd": true}]),
+        json!([{"key": "virtio0", "cache": "fast"}]),
+        json!([{"key": "ide2", "ssd": false, "backup": "absent"}, {"key": "sata5", "discard": 1}]),
+        json!([{"key": "ide4"}]),
+        json!([{"key": "efidisk0"}]),
+    ];
+    values.extend(volumes);
     let numbers = [
         0,
         1,
@@ -183,6 +225,21 @@ fn bases() -> [Value; 2] {
     ["lxc_guest", "vm_guest"].map(|kind| document(json!({"id": "a", "kind": kind, "spec": {"vmid": 101}})))
 }
 
+const RESOURCE: [&str; 12] = [
+    "id",
+    "kind",
+    "spec",
+    "suspend",
+    "drift",
+    "ignore",
+    "depends_on",
+    "on_remove",
+    "restart",
+    "force_stop",
+    "ensure",
+    "other",
+];
+
 /// Every member the format knows, and some it does not, with the place it stands in.
 fn members() -> Vec<(&'static str, &'static str)> {
     let mut members = vec![
@@ -196,13 +253,13 @@ fn members() -> Vec<(&'static str, &'static str)> {
         ("/resources/0/spec", "data_bearing"),
         ("/resources/0/spec", "ensure"),
         ("/resources/0/spec", "rootfs"),
+        ("/resources/0/spec", "mounts"),
+        ("/resources/0/spec", "disks"),
         ("/resources/0/spec", "nets"),
         ("/resources/0/spec", "hostname"),
     ];
     members.extend(Field::ALL.map(|field| ("/resources/0/spec", field.as_str())));
-    for name in
-        ["id", "kind", "spec", "suspend", "drift", "ignore", "depends_on", "on_remove", "ensure", "other"]
-    {
+    for name in RESOURCE {
         members.push(("/resources/0", name));
     }
     members
@@ -241,6 +298,8 @@ fn the_schema_names_exactly_the_fields_of_each_kind() {
         let properties = root["$defs"][definition]["properties"].as_object().unwrap();
         let named: Set<&str> = properties.keys().map(String::as_str).collect();
         let fields = normalize::rows(kind).iter().map(|row| row.field.as_str());
+        let volumes: &[&str] = if kind == GuestKind::Lxc { &["rootfs", "mounts"] } else { &["disks"] };
+        let fields = fields.chain(volumes.iter().copied());
         assert_eq!(named, fields.chain(["vmid", "run_state", "data_bearing", "ensure"]).collect());
     }
     let vmid = &root["$defs"]["lxc_spec"]["properties"]["vmid"];

@@ -148,7 +148,12 @@ fn a_bad_value_is_refused_with_its_path_what_was_found_and_what_is_allowed() {
             "spec.hostname",
             "unknown field, allowed are vmid, ensure, run_state",
         ),
-        (json!({"vmid": 101, "rootfs": {}}), "spec.rootfs", "not managed by this version"),
+        (json!({"vmid": 101, "mounts": [{"key": "scsi0"}]}), "spec.mounts[0].key", "allowed is mp0 to mp255"),
+        (
+            json!({"vmid": 101, "mounts": [{"key": "mp0"}, {"key": "mp0"}]}),
+            "spec.mounts[1].key",
+            "stands there twice",
+        ),
         (json!({"vmid": 101, "nets": []}), "spec.nets", "not managed by this version"),
         (json!({"vmid": 101, "provision": {}}), "spec.provision", "not managed by this version"),
         (json!([101]), "spec", "found an array, allowed is an object"),

@@ -81,10 +81,14 @@ pub enum HoldReason {
     BootGrace,
     /// The number of a guest that is to be made is not free.
     Taken,
+    /// The guest is on another node of the cluster.
+    Moved,
+    /// What is to be done restarts the guest, which may happen only in the maintenance window.
+    MaintenanceWindow,
 }
 
 impl HoldReason {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Lock,
         Self::Backup,
         Self::Paused,
@@ -99,6 +103,8 @@ impl HoldReason {
         Self::Protection,
         Self::BootGrace,
         Self::Taken,
+        Self::Moved,
+        Self::MaintenanceWindow,
     ];
 
     /// As the wire writes it.
@@ -118,6 +124,8 @@ impl HoldReason {
             Self::Protection => "protection",
             Self::BootGrace => "boot_grace",
             Self::Taken => "taken",
+            Self::Moved => "moved",
+            Self::MaintenanceWindow => "maintenance_window",
         }
     }
 }

@@ -97,6 +97,8 @@ pub struct LiveStatus {
     pub lock: Option<String>,
     pub template: bool,
     pub ha: HaState,
+    /// What HA was last asked to make of it: `started`, `stopped`, …; `None` where nobody could tell.
+    pub ha_asked: Option<String>,
     /// The UPID of a backup task that is working on this guest now, if one is known to run.
     pub backup_task: Option<String>,
 }

@@ -23,6 +23,16 @@ pub enum Step {
         guest: GuestId,
         timeout_s: u32,
     },
+    /// Shuts the guest down and starts it again in one task, so that it takes what is pending.
+    Reboot {
+        guest: GuestId,
+        timeout_s: u32,
+    },
+    /// Tells the HA manager whether the guest is to run; it does so in its own time.
+    HaState {
+        guest: GuestId,
+        running: bool,
+    },
     Snapshot {
         guest: GuestId,
         name: String,
@@ -124,6 +134,8 @@ impl Step {
             Self::SetConfig { guest, .. }
             | Self::Start { guest }
             | Self::Shutdown { guest, .. }
+            | Self::Reboot { guest, .. }
+            | Self::HaState { guest, .. }
             | Self::Snapshot { guest, .. }
             | Self::DeleteSnapshot { guest, .. }
             | Self::Stop { guest }
@@ -136,6 +148,11 @@ impl Step {
             | Self::Make { guest, .. } => *guest,
         }
     }
+}
+
+/// HA's word for a run state that is wanted.
+pub fn ha_word(running: bool) -> &'static str {
+    if running { "started" } else { "stopped" }
 }
 
 /// What is written, in Proxmox's own keys and values; a key is never in both.
@@ -167,6 +184,11 @@ impl fmt::Display for Step {
             }
             Self::Start { guest } => write!(f, "start {guest}"),
             Self::Shutdown { guest, timeout_s } => write!(f, "shut down {guest} within {timeout_s} s"),
+            Self::Reboot { guest, timeout_s } => {
+                write!(f, "reboot {guest}, which may take {timeout_s} s to shut down")
+            }
+            Self::HaState { guest, running: true } => write!(f, "have HA start {guest}"),
+            Self::HaState { guest, running: false } => write!(f, "have HA stop {guest}"),
             Self::Snapshot { guest, name } => write!(f, "snapshot {guest} as {name}"),
             Self::DeleteSnapshot { guest, name } => write!(f, "delete snapshot {name} of {guest}"),
             Self::Stop { guest } => write!(f, "stop {guest} at once"),

@@ -87,6 +87,12 @@ impl<'a> Fields<'a> {
         self.differing.iter().any(|field| field.row.takes_effect == TakesEffect::AtNextStart)
     }
 
+    /// The write puts the guest's protection on.
+    pub(super) fn protects(&self) -> bool {
+        let is_on = |field: &Field<'_>| field.row.key == "protection" && *field.desired == Value::Flag(true);
+        self.differing.iter().any(is_on)
+    }
+
     /// One write for all that differs, with the digest of what was compared.
     pub(super) fn change(&self) -> ConfigChange {
         let mut change = ConfigChange { digest: self.sight.config.digest.clone(), ..ConfigChange::default() };
@@ -121,7 +127,7 @@ impl<'a> Fields<'a> {
     }
 
     /// What is not done, and why not.
-    pub(super) fn notes(&self) -> Vec<Note> {
+    pub(super) fn notes(&self, desired: &DesiredGuest) -> Vec<Note> {
         let ignored = self.ignored.iter().map(|field| {
             let (name, is, wanted) = (field.row.field, shown(&field.merged), shown(&field.canonical));
             Note {
@@ -134,11 +140,11 @@ impl<'a> Fields<'a> {
             let message = format!("{name}: {waits} is written, {runs} runs until the guest is next started");
             Note { code: "pending_reboot", message }
         });
-        ignored.chain(waiting).chain(self.pending_of_others()).collect()
+        ignored.chain(waiting).chain(self.pending_of_others(desired)).collect()
     }
 
     /// Pending changes of keys that the desired state does not name: the next start applies them.
-    fn pending_of_others(&self) -> Option<Note> {
+    fn pending_of_others(&self, desired: &DesiredGuest) -> Option<Note> {
         let rows = normalize::rows(self.context.guest.kind);
         let ours = |key: &str| {
             let row = rows.iter().find(|row| row.key == key);
@@ -147,7 +153,12 @@ impl<'a> Fields<'a> {
                 self.differing.iter().chain(&self.waiting).chain(&self.ignored).any(named)
             })
         };
-        let others = self.sight.config.pending.iter().filter(|(key, _)| !ours(key));
+        let others = self
+            .sight
+            .config
+            .pending
+            .iter()
+            .filter(|(key, _)| !ours(key) && !desired.volumes.contains_key(*key));
         let others: Vec<String> = others
             .map(|(key, change)| match change {
                 PendingChange::Set(_) => key.clone(),

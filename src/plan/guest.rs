@@ -2,13 +2,15 @@
 
 use super::fields::Fields;
 use super::sight::{GUEST_MISSING, Sight, unreadable};
+use super::volumes::Volumes;
 use super::{GuestPlan, Note, PlanFailure, PlannedStep, Settings, holds};
 use crate::gate::{self, Facts};
+use crate::model::desired::policy::Restart;
 use crate::model::desired::{DesiredGuest, DriftPolicy, Ensure, Field, Value, WantedRun};
 use crate::model::drift::Drift;
 use crate::model::guest::RunState;
 use crate::model::hold::Hold;
-use crate::model::observed::GuestObservation;
+use crate::model::observed::{GuestObservation, Presence};
 use crate::model::step::Step;
 use crate::normalize::{self, Context};
 
@@ -17,6 +19,10 @@ const LONGEST_SHUTDOWN_S: u32 = 3_600;
 
 /// Pure: the same guest seen the same way gives the same plan.
 pub fn plan_guest(desired: &DesiredGuest, seen: &GuestObservation, settings: &Settings) -> GuestPlan {
+    if let (Presence::Elsewhere(node), false) = (&seen.presence, desired.suspend) {
+        let hold = Some(holds::moved(desired.guest, node));
+        return GuestPlan { hold, ..empty(desired, RunState::Unknown) };
+    }
     let sight = match Sight::of(desired, seen) {
         Ok(sight) => sight,
         Err(failure) => return unplannable(desired, failure),
@@ -25,18 +31,37 @@ pub fn plan_guest(desired: &DesiredGuest, seen: &GuestObservation, settings: &Se
         return to_be_gone(desired, &sight, seen);
     }
     let fields = Fields::compare(desired, &sight, settings);
+    let volumes = Volumes::compare(desired, &sight);
     let run = run_wanted(desired, &sight);
     let mut plan = empty(desired, sight.run);
-    plan.drift = drift(&fields, run);
+    plan.drift = drift(&fields, &volumes, run);
     plan.pending_reboot = fields.pending_reboot();
-    plan.notes = fields.notes();
-    match decide(desired, &sight, &fields, run) {
-        Decision::InOrder => plan.notes.extend(in_order(&sight, &fields)),
+    plan.pending_reboot.extend(volumes.waiting.iter().cloned());
+    plan.notes = fields.notes(desired);
+    plan.notes.extend(volumes.notes.iter().cloned());
+    if !desired.suspend && volumes.failure.is_some() {
+        plan.failure = volumes.failure;
+        return plan;
+    }
+    let restart = restart(desired, &sight, &plan, run);
+    match decide(desired, &sight, &plan, run, restart) {
+        Decision::InOrder => plan.notes.extend(in_order(&sight, fields.managed() + volumes.managed)),
         Decision::Report => plan.notes.push(only_reported(&plan.drift)),
         Decision::Hold(hold) => plan.hold = Some(hold),
         Decision::Act => {
-            plan.steps = steps(desired, &sight, &fields, run, settings);
-            plan.notes.extend(not_checked(&sight));
+            let (change, later) = run_change(desired, &sight, run, restart, settings);
+            plan.steps = steps(desired, &sight, (&fields, &volumes), change, run);
+            let later = volumes.hold.or(later);
+            match later {
+                Some(hold) if plan.steps.is_empty() => plan.hold = Some(hold),
+                Some(hold) => {
+                    plan.notes.push(Note { code: "later", message: format!("then: {}", hold.detail) })
+                }
+                None => {}
+            }
+            if !plan.steps.is_empty() {
+                plan.notes.extend(not_checked(&sight));
+            }
         }
     }
     plan
@@ -78,11 +103,28 @@ fn run_wanted(desired: &DesiredGuest, sight: &Sight<'_>) -> RunChange {
     }
 }
 
-fn decide(desired: &DesiredGuest, sight: &Sight<'_>, fields: &Fields<'_>, run: RunChange) -> Decision {
+/// What waits for the next start, and may have it now or later: only of a guest that should run, so that one that does not come up
+/// again is started again.
+fn restart(desired: &DesiredGuest, sight: &Sight<'_>, plan: &GuestPlan, run: RunChange) -> Restart {
+    let should_run = desired.run_state == Some(WantedRun::Running) && run == RunChange::None;
+    if should_run && sight.run == RunState::Running && !plan.pending_reboot.is_empty() {
+        desired.policy.restart
+    } else {
+        Restart::Never
+    }
+}
+
+fn decide(
+    desired: &DesiredGuest,
+    sight: &Sight<'_>,
+    plan: &GuestPlan,
+    run: RunChange,
+    restart: Restart,
+) -> Decision {
     if let Some(hold) = holds::suspended(desired) {
         return Decision::Hold(hold);
     }
-    if !fields.differ() && run == RunChange::None {
+    if plan.drift.is_empty() && run == RunChange::None && restart == Restart::Never {
         return Decision::InOrder;
     }
     if desired.drift == DriftPolicy::Report {
@@ -94,7 +136,7 @@ fn decide(desired: &DesiredGuest, sight: &Sight<'_>, fields: &Fields<'_>, run: R
     }
 }
 
-fn drift(fields: &Fields<'_>, run: RunChange) -> Vec<Drift> {
+fn drift(fields: &Fields<'_>, volumes: &Volumes, run: RunChange) -> Vec<Drift> {
     let run_state = match run {
         RunChange::None | RunChange::Unclear => None,
         RunChange::Start => Some(("running", "stopped")),
@@ -105,44 +147,79 @@ fn drift(fields: &Fields<'_>, run: RunChange) -> Vec<Drift> {
         desired: desired.into(),
         actual: actual.into(),
     });
-    run_state.into_iter().chain(fields.drift()).collect()
+    run_state.into_iter().chain(fields.drift()).chain(volumes.drift.iter().cloned()).collect()
+}
+
+/// The step that changes whether it runs, and what such a step has to wait for.
+fn run_change(
+    desired: &DesiredGuest,
+    sight: &Sight<'_>,
+    run: RunChange,
+    restart: Restart,
+    settings: &Settings,
+) -> (Option<PlannedStep>, Option<Hold>) {
+    let guest = desired.guest;
+    let timeout_s = shutdown_timeout_s(desired, sight, settings);
+    if run != RunChange::None || restart != Restart::Never {
+        if let Some(state) = sight.ha() {
+            return holds::through_ha(guest, state, sight.live, run == RunChange::Start, settings, restart);
+        }
+    }
+    let (step, reason) = match (run, restart) {
+        (RunChange::None, Restart::Never) | (RunChange::Unclear, _) => return (None, None),
+        (RunChange::None, Restart::Window) if !settings.in_window => {
+            return (None, Some(holds::outside_window(guest)));
+        }
+        (RunChange::None, Restart::Window | Restart::Allowed) => (
+            Step::Reboot { guest, timeout_s },
+            "what is written waits for its next start, and it may be restarted".to_owned(),
+        ),
+        (RunChange::Start, _) => (Step::Start { guest }, "it is stopped and should run".to_owned()),
+        (RunChange::Shutdown, _) if settings.shutdown_failed => (
+            Step::Stop { guest },
+            format!("it did not shut down within {timeout_s} s, and its owner lets it be ended then"),
+        ),
+        (RunChange::Shutdown, _) => {
+            (Step::Shutdown { guest, timeout_s }, "it runs and should be stopped".to_owned())
+        }
+    };
+    (Some(PlannedStep { step, reason }), None)
 }
 
 /// Configuration before a start, so that the guest starts with it; a stop before configuration that a running guest
-/// would not take; and otherwise configuration first, because a shutdown may take its time.
+/// would not take; and otherwise configuration first, because a shutdown may take its time. A volume grows before its options are
+/// written, for nothing may be pending on it then.
 fn steps(
     desired: &DesiredGuest,
     sight: &Sight<'_>,
-    fields: &Fields<'_>,
+    (fields, volumes): (&Fields<'_>, &Volumes),
+    change: Option<PlannedStep>,
     run: RunChange,
-    settings: &Settings,
 ) -> Vec<PlannedStep> {
     let guest = desired.guest;
-    let stop_first = run == RunChange::Shutdown && fields.need_a_stopped_guest();
+    let stop_first = run == RunChange::Shutdown && (fields.need_a_stopped_guest() || volumes.late);
     let config = fields.differ().then(|| PlannedStep {
         step: Step::SetConfig { guest, change: fields.change() },
         reason: fields.reason(sight.run == RunState::Running && !stop_first),
     });
-    match run {
-        RunChange::None | RunChange::Unclear => config.into_iter().collect(),
-        RunChange::Start => {
-            let reason = "it is stopped and should run".to_owned();
-            config.into_iter().chain([PlannedStep { step: Step::Start { guest }, reason }]).collect()
-        }
-        RunChange::Shutdown => {
-            let timeout_s = shutdown_timeout_s(desired, sight, settings);
-            let mut reason = "it runs and should be stopped".to_owned();
-            if stop_first {
-                reason.push_str("; first, because a running guest would not take the new configuration");
+    let mut all: Vec<PlannedStep> = volumes.resizes.clone();
+    all.extend(volumes.write(guest, &sight.config.digest));
+    // Once it is protected, no key of a volume can be written.
+    let protects = fields.protects();
+    let at = if protects { all.len() } else { 0 };
+    all.splice(at..at, config);
+    match change {
+        Some(mut change) if stop_first => {
+            if !all.is_empty() {
+                change
+                    .reason
+                    .push_str("; first, because a running guest would not take the new configuration");
             }
-            let shutdown = PlannedStep { step: Step::Shutdown { guest, timeout_s }, reason };
-            if stop_first {
-                [shutdown].into_iter().chain(config).collect()
-            } else {
-                config.into_iter().chain([shutdown]).collect()
-            }
+            all.insert(0, change);
         }
+        change => all.extend(change),
     }
+    all
 }
 
 /// The guest's own startup order says how long its shutdown may take; the settings say it for all others.
@@ -160,8 +237,8 @@ fn shutdown_timeout_s(desired: &DesiredGuest, sight: &Sight<'_>, settings: &Sett
     down_s.unwrap_or(settings.shutdown_timeout_s).clamp(1, LONGEST_SHUTDOWN_S)
 }
 
-fn in_order(sight: &Sight<'_>, fields: &Fields<'_>) -> Vec<Note> {
-    let message = match fields.managed() {
+fn in_order(sight: &Sight<'_>, managed: usize) -> Vec<Note> {
+    let message = match managed {
         0 => "run state as it should be".to_owned(),
         1 => "the one managed field is as it should be".to_owned(),
         managed => format!("all {managed} managed fields are as they should be"),

@@ -1,9 +1,13 @@
 //! Why a guest that differs is left alone for now: who has it, and what an operator can do.
 
 use super::sight::Sight;
+use super::{PlannedStep, Settings};
 use crate::model::desired::DesiredGuest;
+use crate::model::desired::policy::Restart;
 use crate::model::guest::{GuestId, GuestKind, RunState};
 use crate::model::hold::{Hold, HoldReason};
+use crate::model::observed::LiveStatus;
+use crate::model::step::{Step, ha_word};
 
 /// The first reason to wait, the strongest first.
 pub(super) fn hold(desired: &DesiredGuest, sight: &Sight<'_>) -> Option<Hold> {
@@ -13,10 +17,6 @@ pub(super) fn hold(desired: &DesiredGuest, sight: &Sight<'_>) -> Option<Hold> {
     }
     if sight.template {
         return Some(template(guest));
-    }
-    // The configuration too: the HA manager may be moving or recovering the guest on another node at this moment.
-    if let Some(state) = sight.ha() {
-        return Some(ha_managed(guest, state));
     }
     if let Some(lock) = sight.lock {
         return Some(locked(guest, lock));
@@ -60,6 +60,53 @@ fn ha_managed(guest: GuestId, state: &str) -> Hold {
             },
             guest.vmid
         ),
+    }
+}
+
+/// Whether a guest runs that HA manages: HA is asked, or nobody. What it was asked already it does in its own time, and what it
+/// calls an error is for a person to clear.
+pub(super) fn through_ha(
+    guest: GuestId,
+    state: &str,
+    live: Option<&LiveStatus>,
+    running: bool,
+    settings: &Settings,
+    restart: Restart,
+) -> (Option<PlannedStep>, Option<Hold>) {
+    let mut hold = ha_managed(guest, state);
+    let asked = live.and_then(|live| live.ha_asked.as_deref());
+    if settings.ha_through && restart == Restart::Never {
+        match asked {
+            _ if state == "error" => {
+                hold.remedy = "find out why, then clear the error in HA by hand".to_owned();
+            }
+            Some(asked) if asked == ha_word(running) => {
+                hold.detail = format!("HA was asked to have {guest} {asked} and is at it (now: {state})");
+                hold.remedy = "wait until HA has done it".to_owned();
+            }
+            Some("started" | "stopped") => {
+                let reason = format!("HA manages it (now: {state}), and it should be {}", ha_word(running));
+                return (Some(PlannedStep { step: Step::HaState { guest, running }, reason }), None);
+            }
+            Some(_) | None => {}
+        }
+    }
+    (None, Some(hold))
+}
+
+pub(super) fn outside_window(guest: GuestId) -> Hold {
+    Hold {
+        reason: HoldReason::MaintenanceWindow,
+        detail: format!("{guest} is restarted in the maintenance window only, and it is not that time"),
+        remedy: "wait, or restart it by hand (agent.maintenance_window says when)".to_owned(),
+    }
+}
+
+pub(super) fn moved(guest: GuestId, node: &str) -> Hold {
+    Hold {
+        reason: HoldReason::Moved,
+        detail: format!("{guest} is on node {node} now"),
+        remedy: format!("let the agent of {node} have it, or move it back"),
     }
 }
 

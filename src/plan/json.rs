@@ -21,6 +21,8 @@ enum Members<'a> {
     SetConfig { set: &'a Map<String, String>, delete: &'a Set<String> },
     Start,
     Shutdown { timeout_s: u32 },
+    Reboot { timeout_s: u32 },
+    HaState { running: bool },
     Snapshot { name: &'a str },
     DeleteSnapshot { name: &'a str },
     Stop,
@@ -47,6 +49,8 @@ fn members(step: &Step) -> Members<'_> {
         }
         Step::Start { guest: _ } => Members::Start,
         Step::Shutdown { guest: _, timeout_s } => Members::Shutdown { timeout_s: *timeout_s },
+        Step::Reboot { guest: _, timeout_s } => Members::Reboot { timeout_s: *timeout_s },
+        Step::HaState { guest: _, running } => Members::HaState { running: *running },
         Step::Snapshot { guest: _, name } => Members::Snapshot { name },
         Step::DeleteSnapshot { guest: _, name } => Members::DeleteSnapshot { name },
         Step::Stop { guest: _ } => Members::Stop,

@@ -116,14 +116,13 @@ proptest! {
     }
 
     #[test]
-    fn a_guest_that_is_held_or_cannot_be_read_gets_no_step((desired, mut there) in pair(), which in 0..6_u8) {
+    fn a_guest_that_is_held_or_cannot_be_read_gets_no_step((desired, mut there) in pair(), which in 0..5_u8) {
         let mut desired = desired;
         match which {
             0 => there.lock = Some("backup".to_owned()),
             1 => there.template = true,
             2 => there.backup_task = Some("UPID:…".to_owned()),
-            3 => there.ha = crate::model::observed::HaState::Managed(Some("started".to_owned())),
-            4 => there.run = RunState::Paused,
+            3 => there.run = RunState::Paused,
             _ => desired.suspend = true,
         }
         let plan = plan_guest(&desired, &there.observe(), &Settings::default());

@@ -77,7 +77,10 @@ fn of_step(step: &Step, needs: &mut Vec<Need>) {
     let mut need = |path: &str, privilege| needs.push(Need { path: path.to_owned(), privilege });
     match step {
         Step::SetConfig { guest: id, change } => of_change(*id, change, &guest, &mut need),
-        Step::Start { .. } | Step::Shutdown { .. } | Step::Stop { .. } => need(&guest, "VM.PowerMgmt"),
+        Step::Start { .. } | Step::Shutdown { .. } | Step::Reboot { .. } | Step::Stop { .. } => {
+            need(&guest, "VM.PowerMgmt");
+        }
+        Step::HaState { .. } => need("/", "Sys.Console"),
         Step::Snapshot { .. } | Step::DeleteSnapshot { .. } | Step::Rollback { .. } => {
             need(&guest, "VM.Snapshot");
         }

@@ -7,6 +7,7 @@ use crate::model::observed::{
 };
 use crate::model::sorted::{Map, Set};
 use crate::model::step::{ConfigChange, Step};
+use crate::model::volume;
 
 #[derive(Clone, Debug)]
 pub(super) struct Guest {
@@ -15,6 +16,7 @@ pub(super) struct Guest {
     pub(super) lock: Option<String>,
     pub(super) template: bool,
     pub(super) ha: HaState,
+    pub(super) ha_asked: Option<String>,
     pub(super) backup_task: Option<String>,
     pub(super) current: Map<String, String>,
     pub(super) pending: Map<String, PendingChange>,
@@ -28,6 +30,7 @@ impl Guest {
             lock: None,
             template: false,
             ha: HaState::NotManaged,
+            ha_asked: None,
             backup_task: None,
             current: config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
             pending: Map::new(),
@@ -40,6 +43,7 @@ impl Guest {
             lock: self.lock.clone(),
             template: self.template,
             ha: self.ha.clone(),
+            ha_asked: self.ha_asked.clone(),
             backup_task: self.backup_task.clone(),
         };
         GuestObservation { live: Some(Reading::Known(live)), ..self.look() }
@@ -80,17 +84,34 @@ impl Guest {
                 assert_eq!(self.run, RunState::Running, "{step}");
                 self.run = RunState::Stopped;
             }
+            Step::Reboot { .. } => {
+                assert_eq!(self.run, RunState::Running, "{step}");
+                self.apply_pending();
+            }
+            Step::HaState { running, .. } => {
+                self.ha_asked = Some(if *running { "started" } else { "stopped" }.to_owned());
+                self.run = if *running { RunState::Running } else { RunState::Stopped };
+            }
+            Step::Stop { .. } => self.run = RunState::Stopped,
+            Step::Resize { key, from, to, digest, .. } => self.grow(key, *from, *to, digest),
             Step::Snapshot { .. }
             | Step::DeleteSnapshot { .. }
-            | Step::Stop { .. }
             | Step::Backup { .. }
-            | Step::Resize { .. }
             | Step::Destroy { .. }
             | Step::Rollback { .. }
             | Step::RestoreOver { .. }
             | Step::DeleteBackup { .. }
             | Step::Make { .. } => panic!("{step} is no step that this model carries out"),
         }
+    }
+
+    fn grow(&mut self, key: &str, from: Option<u64>, to: u64, digest: &str) {
+        assert_eq!(digest, self.digest(), "checked against another configuration");
+        assert!(!self.pending.contains_key(key), "{key}: a change is pending");
+        let text = self.current.get_mut(key).expect("it is there");
+        assert!(volume::size(text) == from && from < Some(to), "{text}: from {from:?} to {to}");
+        let parts = text.split(',').filter(|part| !part.starts_with("size="));
+        *text = format!("{},size={}G", parts.collect::<Vec<_>>().join(","), to >> 30);
     }
 
     fn write(&mut self, change: &ConfigChange) {
@@ -108,12 +129,21 @@ impl Guest {
         }
         for (key, value) in &change.set {
             assert!(key == "description" || !value.contains(['\n', '\r']), "{key}: line feed");
-            self.pending.insert(key.clone(), PendingChange::Set(stored(self.id.kind, key, value)));
+            let text = if volume::holds_volume(key) {
+                self.stored_volume(key, value)
+            } else {
+                stored(self.id.kind, key, value)
+            };
+            self.pending.insert(key.clone(), PendingChange::Set(text));
         }
         let waits = |key: &str| {
-            self.run != RunState::Stopped
-                && self.id.kind == GuestKind::Qemu
-                && matches!(key, "cores" | "memory")
+            let is_late = match self.id.kind {
+                GuestKind::Qemu => matches!(key, "cores" | "memory"),
+                GuestKind::Lxc => false,
+            };
+            // A new volume is plugged in, another's options wait.
+            let is_late = is_late || volume::holds_volume(key) && self.current.contains_key(key);
+            self.run != RunState::Stopped && is_late
         };
         let (later, now): (Map<_, _>, _) =
             std::mem::take(&mut self.pending).into_iter().partition(|(key, _)| waits(key));
@@ -125,6 +155,29 @@ impl Guest {
             PendingChange::Delete => !self.current.contains_key(key),
         };
         self.pending = later.into_iter().filter(|(key, change)| !same(key, change)).collect();
+    }
+
+    /// The volume that is made, or the one that is there with its own size; the parts sorted.
+    fn stored_volume(&self, key: &str, value: &str) -> String {
+        let first = volume::first_part(value);
+        let (storage, rest) = first.split_once(':').expect("it names a storage");
+        let mut parts: Vec<String> = value.split(',').skip(1).map(str::to_owned).collect();
+        parts.retain(|part| !part.starts_with("size="));
+        let first = match self.current.get(key) {
+            Some(there) => {
+                assert_eq!(volume::first_part(there), first, "{key}: another volume");
+                let size = there.split(',').find(|part| part.starts_with("size="));
+                parts.extend(size.map(str::to_owned));
+                first.to_owned()
+            }
+            None => {
+                let size: u64 = rest.parse().expect("a size in GiB");
+                parts.push(format!("size={size}G"));
+                format!("{storage}:vm-{}-disk-{key}", self.id.vmid)
+            }
+        };
+        parts.sort();
+        format!("{first},{}", parts.join(","))
     }
 
     fn apply_pending(&mut self) {

@@ -47,7 +47,10 @@ fn vm(run: RunState, config: &[(&str, &str)]) -> Guest {
 }
 
 fn check(desired: &DesiredGuest, there: &Guest, expected: Expect) {
-    let settings = Settings::default();
+    check_with(desired, there, Settings::default(), expected);
+}
+
+fn check_with(desired: &DesiredGuest, there: &Guest, settings: Settings, expected: Expect) {
     let plan = plan_guest(desired, &there.observe(), &settings);
     expected.assert_eq(&render_guest(&plan));
     assert_eq!(plan, plan_guest(desired, &there.observe(), &settings), "the same again");
@@ -55,9 +58,11 @@ fn check(desired: &DesiredGuest, there: &Guest, expected: Expect) {
         return;
     }
     let mut there = there.clone();
-    for _ in 0..plan.steps.len() {
-        let next = plan_guest(desired, &there.observe(), &settings);
-        there.apply(&next.steps.first().expect("a step is left").step);
+    for _ in 0..4 {
+        match plan_guest(desired, &there.observe(), &settings).steps.first() {
+            Some(next) => there.apply(&next.step),
+            None => break,
+        }
     }
     let last = plan_guest(desired, &there.observe(), &settings);
     assert!(last.is_in_order() && last.drift.is_empty(), "{}", render_guest(&last));
@@ -76,6 +81,9 @@ fn missing() -> ReadFault {
 }
 
 mod changes;
+mod ha;
 mod holds;
 mod node;
+mod restart;
 mod sight;
+mod volumes;

@@ -13,7 +13,7 @@ use crate::journal::Recorded;
 use crate::model::guest::{GuestId, GuestKind, RunState, Vmid};
 use crate::model::observed::{GuestConfig, HaState, ListedGuest, PendingChange};
 use crate::model::sorted::Map;
-use crate::model::step::{ConfigChange, Step};
+use crate::model::step::{ConfigChange, Step, ha_word};
 
 /// Which values of a configuration: those that run now, or with what is pending over them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,6 +206,25 @@ impl Client {
         self.power(recorded, guest, "reboot", Form::new().with("timeout", timeout_s))
     }
 
+    /// `GET /cluster/ha/resources/{sid}`: what the HA manager was told to make of a guest (`started`, `stopped`, …), which is not yet
+    /// what it has made of it. `None`: it was told of no state. Needs Sys.Audit on `/`.
+    pub fn ha_state(&self, guest: GuestId) -> Result<Option<String>, PveError> {
+        let resource: serde_json::Value = self.get(&ha_path(guest), &Form::new(), SMALL)?;
+        Ok(resource.get("state").and_then(serde_json::Value::as_str).map(str::to_owned))
+    }
+
+    /// Needs Sys.Console on `/`. Done when HA was told.
+    pub fn set_ha_state(
+        &self,
+        recorded: &Recorded,
+        guest: GuestId,
+        running: bool,
+    ) -> Result<Submitted, PveError> {
+        let form = Form::new().with("state", ha_word(running));
+        let intent = Intent::exactly(recorded, &Step::HaState { guest, running });
+        self.submit(&intent, &Method::PUT, &ha_path(guest), &form)
+    }
+
     /// Writes a change, bound to the digest it was planned against. A container's is done at once. A VM's may be a task:
     /// allocating and hot-plugging take time.
     pub fn set_config(
@@ -281,6 +300,15 @@ impl Client {
     pub(super) fn of_snapshot(&self, guest: GuestId, name: &str, rest: &str) -> Result<String, PveError> {
         self.of_guest(guest, &format!("/snapshot/{}{rest}", segment(name)))
     }
+}
+
+/// A service's id is `ct:101` or `vm:200`.
+fn ha_path(guest: GuestId) -> String {
+    let kind = match guest.kind {
+        GuestKind::Lxc => "ct",
+        GuestKind::Qemu => "vm",
+    };
+    format!("/cluster/ha/resources/{kind}:{}", guest.vmid)
 }
 
 /// A row that is no guest (a number below 100, or none) is passed over, loudly: nothing can be said of it.

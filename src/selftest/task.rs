@@ -8,7 +8,7 @@ use crossbeam_channel::bounded;
 
 use crate::clock;
 use crate::execute::Executor;
-use crate::gate::{self, Facts, Made, PendingVolumes, SnapshotProvenance};
+use crate::gate::{self, Facts, PendingVolumes, SnapshotProvenance};
 use crate::journal::Journal;
 use crate::model::guest::{GuestId, GuestKind, Vmid};
 use crate::model::observed::{GuestConfig, GuestObservation, Presence, Reading};
@@ -147,13 +147,8 @@ impl Proof<'_> {
     fn snapshot(&self, tell: Tell<'_>) {
         let check = "snapshot";
         let name = format!("felhomtest{}", clock::now().unix());
-        let of = |snapshot| Facts {
-            pending: PendingVolumes::Known(Vec::new()),
-            snapshot,
-            volumes: None,
-            made: Made::Unknown,
-            free: Ok(()),
-        };
+        let of =
+            |snapshot| Facts { pending: PendingVolumes::Known(Vec::new()), snapshot, ..Facts::default() };
         let none = of(SnapshotProvenance::Unknown);
         let made = self.carry_out(Step::Snapshot { guest: self.guest, name: name.clone() }, &none);
         let is_there = self.has_snapshot(&name);

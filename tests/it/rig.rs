@@ -15,6 +15,7 @@ use felhom_agent::hub::wire::ControlEnvelope;
 use felhom_agent::journal::Journal;
 use felhom_agent::lanes::{self, Lanes, Permits};
 use felhom_agent::model::sorted::Set;
+use felhom_agent::model::window::Window;
 use felhom_agent::ops::trust::TrustStore;
 use felhom_agent::ops::{Door, intake};
 use felhom_agent::paths::StateDir;
@@ -105,6 +106,7 @@ impl Rig {
                 journal: Arc::clone(&journal),
                 permits: Permits::new(lanes::Limits::default()),
                 task_within: kit.task_within,
+                window: Window::default(),
             },
         };
         let wires = Wires {

@@ -339,6 +339,7 @@ fn schema_of(setting: &Setting) -> Value {
         Kind::File => json!({"type": "string", "pattern": "^/"}),
         Kind::Vmids => json!({"type": "string", "pattern": "^[0-9]+(,[0-9]+)*$"}),
         Kind::Url
+        | Kind::Window
         | Kind::LogFilter
         | Kind::SecretFile
         | Kind::Secret

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{check, check_seen, container, db, fault, missing, vm, wanted, web};
 use crate::model::guest::RunState;
-use crate::model::observed::{GuestObservation, HaState, Presence, Reading};
+use crate::model::observed::{GuestObservation, Presence, Reading};
 use crate::plan::{Settings, plan_guest};
 
 #[test]
@@ -134,40 +134,6 @@ fn a_template_is_held() {
           held (template): lxc/101 is a template: it cannot run, and clones are made from it
              to go on: take it out of the desired state, or name a clone of it
     "#]],
-    );
-}
-
-#[test]
-fn a_guest_of_the_ha_manager_is_held_unless_it_ignores_it() {
-    let desired = db(json!({"run_state": "running", "tags": ["a"]}));
-    let mut there = vm(RunState::Stopped, &[]);
-    there.ha = HaState::Managed(Some("stopped".to_owned()));
-    check(
-        &desired,
-        &there,
-        expect![[r#"
-            qemu/200 db  stopped  held
-                run_state    "stopped" -> "running"
-                tags         [] -> ["a"]
-              held (ha_managed): the HA manager decides about qemu/200 (its state there: stopped)
-                 to go on: change it through HA, or take it out of HA with `ha-manager remove vm:200`
-        "#]],
-    );
-    there.ha = HaState::Managed(None);
-    assert!(plan_guest(&desired, &there.observe(), &Settings::default()).hold.is_some());
-    there.ha = HaState::Managed(Some("ignored".to_owned()));
-    check(
-        &desired,
-        &there,
-        expect![[r#"
-            qemu/200 db  stopped  2 steps
-                run_state    "stopped" -> "running"
-                tags         [] -> ["a"]
-              1. set tags=a of qemu/200
-                 because tags is empty, should be [a]
-              2. start qemu/200
-                 because it is stopped and should run
-        "#]],
     );
 }
 

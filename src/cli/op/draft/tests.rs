@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use crate::cli::{Command, Stop, parsed};
-use crate::gate::{self, Facts, PendingVolumes, SnapshotProvenance};
+use crate::gate::{self, Facts, PendingVolumes};
 use crate::model::guest::GuestId;
 use crate::model::op::{Action, OpKind, Role};
 use crate::model::step::{ConfigChange, Step};
@@ -133,13 +133,7 @@ fn every_line_that_the_gate_names_is_a_draft() {
         Step::DeleteBackup { guest, volid: text("a:b") },
         Step::DeleteSnapshot { guest, name: text("s1") },
     ];
-    let facts = Facts {
-        pending: PendingVolumes::Known(Vec::new()),
-        snapshot: SnapshotProvenance::Unknown,
-        volumes: None,
-        made: gate::Made::Unknown,
-        free: Ok(()),
-    };
+    let facts = Facts { pending: PendingVolumes::Known(Vec::new()), ..Facts::default() };
     for step in steps {
         let remedy = gate::judge(step, &facts).unwrap_err().remedy;
         let (_, line) = remedy.split_once("`felhom-agent ").unwrap_or_else(|| panic!("{remedy}"));
