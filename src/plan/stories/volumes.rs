@@ -32,7 +32,7 @@ fn a_volume_grows_and_then_its_options_are_written_with_the_size_it_has() {
               1. resize mp0 of lxc/101 to 128849018880 bytes
                  because mp0 has 100 GiB, should have 120
               2. set mp0=store:101/vm-101-disk-1.raw,mp=/data,backup=1,size=100G of lxc/101
-                 because backup of mp0 is 0, should be 1
+                 because backup of mp0 is false, should be true
         "#]],
     );
 }
@@ -59,9 +59,11 @@ fn a_smaller_size_is_refused_and_nothing_at_all_is_done() {
         &desired,
         &there(RunState::Running),
         expect![[r#"
-        lxc/101 web  unknown  cannot be planned
-          ! shrink_refused: mp0 has 100 GiB and should have 50: a volume is never made smaller
-    "#]],
+            lxc/101 web  running  cannot be planned
+                cores        not set -> 2
+                mp0.size_gb  100 -> 50
+              ! shrink_refused: mp0 has 100 GiB and should have 50: a volume is never made smaller
+        "#]],
     );
 }
 
@@ -71,9 +73,9 @@ fn another_storage_is_refused() {
         &mount(json!({"key": "mp0", "storage": "tank"})),
         &there(RunState::Running),
         expect![[r#"
-        lxc/101 web  unknown  cannot be planned
-          ! immutable: mp0 is store:101/vm-101-disk-1.raw, should be a volume on tank: volumes are not moved
-    "#]],
+            lxc/101 web  running  cannot be planned
+              ! immutable: mp0 is store:101/vm-101-disk-1.raw, should be a volume on tank: volumes are not moved
+        "#]],
     );
 }
 
@@ -84,9 +86,9 @@ fn a_size_that_is_not_told_is_not_guessed() {
         &mount(json!({"key": "mp0", "size_gb": 100})),
         &there,
         expect![[r#"
-        lxc/101 web  unknown  cannot be planned
-          ! unreadable: the size of mp0 is not told ("store:101/vm-101-disk-1.raw,mp=/data")
-    "#]],
+            lxc/101 web  running  cannot be planned
+              ! unreadable: the size of mp0 is not told ("store:101/vm-101-disk-1.raw,mp=/data")
+        "#]],
     );
 }
 
@@ -124,9 +126,9 @@ fn a_volume_that_is_not_there_is_made_only_if_all_of_it_is_said() {
         &mount(json!({"key": "mp1", "path": "/more"})),
         &there(RunState::Running),
         expect![[r#"
-        lxc/101 web  unknown  cannot be planned
-          ! incomplete: there is no mp1, and to make it storage, size_gb and, of a mount, path must be said
-    "#]],
+            lxc/101 web  running  cannot be planned
+              ! incomplete: there is no mp1, and to make it storage, size_gb and, of a mount, path must be said
+        "#]],
     );
 }
 
@@ -176,12 +178,11 @@ fn what_somebody_left_to_be_detached_is_not_brought_back_by_us() {
         &mount(json!({"key": "mp0", "size_gb": 100})),
         &there,
         expect![[r#"
-        lxc/101 web  running  held
-            mp0          not set -> "store:101/vm-101-disk-1.raw,mp=/data,size=100G"
-          held (needs_signature): somebody left mp0 to be detached at the next start of lxc/101
-             to go on: take that change back in Proxmox (Revert), or want it absent
-          - changes that somebody else left pending, applied at the next start: mp0 (to be deleted)
-    "#]],
+            lxc/101 web  running  held
+                mp0          not set -> "store:101/vm-101-disk-1.raw,mp=/data,size=100G"
+              held (needs_signature): somebody left mp0 to be detached at the next start of lxc/101
+                 to go on: take that change back in Proxmox (Revert), or want it absent
+        "#]],
     );
 }
 
@@ -194,11 +195,10 @@ fn nothing_grows_while_a_change_of_it_is_pending() {
         &mount(json!({"key": "mp0", "size_gb": 120, "backup": true})),
         &there,
         expect![[r#"
-        lxc/101 web  running  differs, reported only
-            mp0.size_gb  100 -> 120
-          - changes that somebody else left pending, applied at the next start: mp0
-          - mp0: it is to grow to 120 GiB once the guest was restarted: a change of it is pending
-    "#]],
+            lxc/101 web  running  differs, reported only
+                mp0.size_gb  100 -> 120
+              - mp0: it is to grow to 120 GiB once the guest was restarted: a change of it is pending
+        "#]],
     );
 }
 
@@ -208,11 +208,11 @@ fn options_of_a_running_container_wait_for_its_next_start() {
         &mount(json!({"key": "mp0", "read_only": true})),
         &there(RunState::Running),
         expect![[r#"
-        lxc/101 web  running  1 step
-            mp0.read_only false -> true
-          1. set mp0=store:101/vm-101-disk-1.raw,mp=/data,ro=1,size=100G of lxc/101
-             because read_only of mp0 is 0, should be 1
-    "#]],
+            lxc/101 web  running  1 step
+                mp0.read_only false -> true
+              1. set mp0=store:101/vm-101-disk-1.raw,mp=/data,ro=1,size=100G of lxc/101
+                 because read_only of mp0 is false, should be true
+        "#]],
     );
 }
 
@@ -223,14 +223,14 @@ fn a_container_that_should_stop_is_stopped_before_its_mounts_are_changed() {
         &desired,
         &there(RunState::Running),
         expect![[r#"
-        lxc/101 web  running  2 steps
-            run_state    "running" -> "stopped"
-            mp0.read_only false -> true
-          1. shut down lxc/101 within 60 s
-             because it runs and should be stopped; first, because a running guest would not take the new configuration
-          2. set mp0=store:101/vm-101-disk-1.raw,mp=/data,ro=1,size=100G of lxc/101
-             because read_only of mp0 is 0, should be 1
-    "#]],
+            lxc/101 web  running  2 steps
+                run_state    "running" -> "stopped"
+                mp0.read_only false -> true
+              1. shut down lxc/101 within 60 s
+                 because it runs and should be stopped; first, because a running guest would not take the new configuration
+              2. set mp0=store:101/vm-101-disk-1.raw,mp=/data,ro=1,size=100G of lxc/101
+                 because read_only of mp0 is false, should be true
+        "#]],
     );
 }
 
@@ -271,9 +271,9 @@ fn a_folder_of_the_node_is_for_root_himself() {
         &mount(json!({"key": "mp1", "storage": "store"})),
         &there,
         expect![[r#"
-        lxc/101 web  unknown  cannot be planned
-          ! immutable: mp1 is /srv/data, should be a volume on store: volumes are not moved
-    "#]],
+            lxc/101 web  running  cannot be planned
+              ! immutable: mp1 is /srv/data, should be a volume on store: volumes are not moved
+        "#]],
     );
 }
 
