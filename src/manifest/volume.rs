@@ -95,8 +95,20 @@ fn value(at: &At<'_>, option: &Opt) -> Result<String, Fault> {
     let word = match (option.takes, at.value) {
         (Takes::Path, _) => path(at)?,
         (_, Json::Text(text)) if text == "absent" => option.default,
-        (Takes::Flag, Json::Flag(flag)) => ["0", "1"][usize::from(*flag)],
-        (Takes::Discard, Json::Flag(flag)) => ["ignore", "on"][usize::from(*flag)],
+        (Takes::Flag, Json::Flag(flag)) => {
+            if *flag {
+                "1"
+            } else {
+                "0"
+            }
+        }
+        (Takes::Discard, Json::Flag(flag)) => {
+            if *flag {
+                "on"
+            } else {
+                "ignore"
+            }
+        }
         (Takes::Words(words), Json::Text(text)) if words.contains(&text.as_str()) => text,
         (Takes::Flag | Takes::Discard, _) => return Err(at.refused("true, false or \"absent\"")),
         (Takes::Words(words), _) => return Err(at.refused(&format!("{} or \"absent\"", words.join(", ")))),

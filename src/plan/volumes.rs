@@ -55,7 +55,7 @@ impl Volumes {
             let compared = match (wanted, sight.config.merged(key)) {
                 (Wanted::Absent, None) => Ok(()),
                 (Wanted::Absent, Some(text)) => {
-                    volumes.to_be_detached(&spot, text);
+                    volumes.should_be_detached(&spot, text);
                     Ok(())
                 }
                 (Wanted::Like(wanted), Some(text)) => volumes.is_there(&spot, wanted, text),
@@ -103,7 +103,7 @@ impl Volumes {
         self.drift.push(Drift { field, desired, actual });
     }
 
-    fn to_be_detached(&mut self, spot: &Spot<'_>, text: &str) {
+    fn should_be_detached(&mut self, spot: &Spot<'_>, text: &str) {
         let key = spot.key;
         self.differs(key.to_owned(), "absent".into(), text.into());
         self.hold = Some(Hold {
@@ -222,12 +222,15 @@ impl Volumes {
         if to == from {
             return Ok(());
         }
-        let is = if from.is_multiple_of(GIB) { json!(from / GIB) } else { json!(format!("{from} bytes")) };
-        self.differs(format!("{key}.size_gb"), wanted_gb.into(), is.clone());
+        let (is, actual) = match from % GIB {
+            0 => (format!("{} GiB", from / GIB), json!(from / GIB)),
+            _ => (format!("{from} bytes"), json!(format!("{from} bytes"))),
+        };
+        self.differs(format!("{key}.size_gb"), wanted_gb.into(), actual);
         if to < from {
             return Err(terminal(
                 "shrink_refused",
-                format!("{key} has {is} GiB and should have {wanted_gb}: a volume is never made smaller"),
+                format!("{key} has {is} and should have {wanted_gb}: a volume is never made smaller"),
             ));
         }
         if let Some(change) = spot.sight.config.pending.get(key) {
@@ -241,7 +244,7 @@ impl Volumes {
         }
         let digest = spot.sight.config.digest.clone();
         let step = Step::Resize { guest: spot.guest, key: key.to_owned(), from: Some(from), to, digest };
-        let reason = format!("{key} has {is} GiB, should have {wanted_gb}");
+        let reason = format!("{key} has {is}, should have {wanted_gb}");
         self.resizes.push(PlannedStep { step, reason });
         Ok(())
     }

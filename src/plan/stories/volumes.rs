@@ -292,7 +292,7 @@ fn a_protected_container_keeps_its_mounts_until_the_protection_is_off() {
              to go on: set `protection` to false in the resource, and back to true afterwards
     "#]],
     );
-    let desired = web(json!({"protection": false, "mounts": [added.clone()]}));
+    let desired = web(json!({"protection": false, "mounts": [&added]}));
     check(
         &desired,
         &there,
