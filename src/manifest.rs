@@ -135,7 +135,7 @@ pub fn read(
     let Reading { taken, mut desired, .. } = reading;
     without_unknown_dependencies(&mut desired, &taken.ids);
     policy::cycle(&desired.guests)?;
-    desired.guests.sort_by_key(|guest| guest.guest);
+    desired.guests.sort_unstable_by_key(|guest| guest.guest);
     desired.claimed = taken.vmids.keys().copied().collect();
     Ok(desired)
 }

@@ -162,14 +162,16 @@ pub fn plan(desired: &DesiredState, seen: &NodeObservation, settings: &Settings)
             None => guest::unobserved(guest),
         })
         .collect();
-    guests.sort_by_key(|guest| guest.guest);
+    guests.sort_unstable_by_key(|guest| guest.guest);
     let named =
         |listed: &&ListedGuest| desired.guests.iter().any(|guest| guest.guest.vmid == listed.guest.vmid);
     let mut unmanaged: Vec<Unmanaged> =
         seen.listed.iter().filter(|listed| !named(listed)).map(Unmanaged::from).collect();
-    unmanaged.sort_by_key(|unmanaged| unmanaged.guest);
+    unmanaged.sort_unstable_by_key(|unmanaged| unmanaged.guest);
     let mut refused = desired.refused.clone();
-    refused.sort_by(|one, other| one.resource_id.cmp(&other.resource_id));
+    refused.sort_unstable_by(|one, other| {
+        (&one.resource_id, &one.message).cmp(&(&other.resource_id, &other.message))
+    });
     let problems =
         seen.faults.iter().map(|fault| Note { code: fault.code, message: fault.message.clone() }).collect();
     Plan { generation: desired.generation, guests, refused, unmanaged, problems }

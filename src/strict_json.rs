@@ -4,6 +4,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Number;
 
 pub mod object;
 
@@ -14,7 +15,7 @@ pub enum Json {
     Flag(bool),
     Whole(u64),
     /// Negative, fractional or too large: shown, never used.
-    OtherNumber(f64),
+    OtherNumber(Number),
     Text(String),
     Array(Vec<Self>),
     Object(Vec<(String, Self)>),
@@ -175,12 +176,11 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Json, E> {
-        #[expect(clippy::cast_precision_loss, reason = "only shown: a negative number is refused everywhere")]
-        Ok(u64::try_from(number).map_or(Json::OtherNumber(number as f64), Json::Whole))
+        Ok(u64::try_from(number).map_or_else(|_negative| Json::OtherNumber(number.into()), Json::Whole))
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Json, E> {
-        Ok(Json::OtherNumber(number))
+        Ok(Number::from_f64(number).map_or(Json::Null, Json::OtherNumber))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Json, E> {

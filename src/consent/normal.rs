@@ -101,7 +101,7 @@ fn line(text: &mut String, name: &str, value: Option<&str>) {
 
 fn sorted(text: &mut String, name: &str, rows: impl Iterator<Item = String>) {
     let mut rows: Vec<String> = rows.collect();
-    rows.sort();
+    rows.sort_unstable();
     for row in rows {
         line(text, name, Some(&row));
     }

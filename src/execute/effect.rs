@@ -150,7 +150,9 @@ fn same_text(written: Option<&str>, read: Option<&str>) -> bool {
 
 fn is_made(part: &str, read: &str) -> bool {
     let Some((storage, size)) = volume::first_part(part).split_once(':') else { return false };
-    size.parse::<f64>().is_ok() && volume::storage(read) == storage && read != storage
+    let is_number = size.starts_with(|c: char| c.is_ascii_digit())
+        && !size.contains(|c: char| c != '.' && !c.is_ascii_digit());
+    is_number && volume::storage(read) == storage && read != storage
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ impl Executor<'_> {
             .filter(|upid| upid.vmid() == Some(vmid) && upid.started() >= since)
             .filter(|upid| !self.journal.is_known_task(upid.as_str()))
             .collect();
-        ours.sort_by_key(Upid::started);
+        ours.sort_unstable_by(|a, b| (a.started(), a.as_str()).cmp(&(b.started(), b.as_str())));
         if ours.len() > 1 {
             log::error!("{}: one request, {} tasks: {ours:?}", sent.step, ours.len());
         }

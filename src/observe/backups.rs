@@ -40,7 +40,7 @@ pub fn newest_backup(client: &Client, image: &GuestImage) -> Result<Option<SeenB
         }
     }
     rows.retain(|row| guest_of(row) == Some(image.guest) && row.size.unwrap_or(0) > 0);
-    rows.sort_by(|one, other| other.ctime.cmp(&one.ctime).then_with(|| one.volid.cmp(&other.volid)));
+    rows.sort_unstable_by(|one, other| other.ctime.cmp(&one.ctime).then_with(|| one.volid.cmp(&other.volid)));
     let seen: Vec<SeenBackup> =
         rows.into_iter().take(LOOKED_INTO).map(|row| looked_into(client, image, row)).collect();
     let holds_all = |backup: &&SeenBackup| {

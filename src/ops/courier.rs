@@ -193,7 +193,7 @@ impl Courier {
 
     fn tell_all(&mut self) -> Result<(), HubError> {
         let mut ended = self.setup.journal.ops_unacknowledged();
-        ended.sort_by_key(|record| record.accepted_at);
+        ended.sort_unstable_by(|a, b| (a.accepted_at, &a.op_id).cmp(&(b.accepted_at, &b.op_id)));
         for record in ended {
             let Some(outcome) = outcome(&record) else { continue };
             match self.setup.hub.post_outcome(&record.op_id, &outcome) {

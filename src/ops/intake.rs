@@ -219,7 +219,7 @@ impl Intake {
     /// Goes on with what was accepted before and has not ended.
     fn resume(&mut self) {
         let mut open = self.setup.journal.ops_open();
-        open.sort_by_key(|record| record.accepted_at);
+        open.sort_unstable_by(|a, b| (a.accepted_at, &a.op_id).cmp(&(b.accepted_at, &b.op_id)));
         for record in open {
             log::info!("operation {} ({}) was accepted before and goes on", record.op_id, record.kind);
             match record.guest {

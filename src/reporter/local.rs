@@ -32,7 +32,7 @@ pub(super) fn sensors(root: &Path) -> Vec<Sensor> {
             sensors.push(Sensor { chip: name.clone(), label, celsius });
         }
     }
-    sensors.sort_by(|a, b| (&a.chip, &a.label).cmp(&(&b.chip, &b.label)));
+    sensors.sort_unstable_by(|a, b| (&a.chip, &a.label).cmp(&(&b.chip, &b.label)));
     sensors.truncate(MAX_SENSORS);
     sensors
 }

@@ -113,7 +113,7 @@ impl NodeReader {
                 listed.extend(guests);
             }
         }
-        listed.sort_by_key(|row| row.guest);
+        listed.sort_unstable_by_key(|row| row.guest);
         let ha = part.part("ha", ha_states(client)).unwrap_or_default();
         self.locks.see(&listed, Instant::now());
         let mut is_silent = false;

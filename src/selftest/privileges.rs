@@ -117,7 +117,7 @@ pub(super) fn missing(needs: &[Need], granted: &Permissions) -> Vec<Need> {
         .cloned()
         .map(|need| if is_for_some(&need, granted) { Need { weight: Weight::Useful, ..need } } else { need })
         .collect();
-    missing.sort_by(|a, b| (a.weight, &a.path, a.privilege).cmp(&(b.weight, &b.path, b.privilege)));
+    missing.sort_unstable_by(|a, b| (a.weight, &a.path, a.privilege).cmp(&(b.weight, &b.path, b.privilege)));
     missing.dedup();
     missing
 }
