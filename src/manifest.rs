@@ -18,6 +18,7 @@ use crate::strict_json::object::{Fault, Object};
 mod folder;
 mod guest;
 mod policy;
+mod proof;
 mod resource;
 mod value;
 mod volume;

@@ -1,6 +1,6 @@
 //! One resource: its id, its kind, what holds for every kind; the guest's spec is in `guest`.
 
-use super::{Defaults, Refused, guest, policy, value};
+use super::{Defaults, Refused, guest, policy, proof, value};
 use crate::model::desired::{DesiredGuest, Ensure, RefusedResource, RefusedState};
 use crate::model::guest::{GuestKind, Vmid};
 use crate::strict_json::Json;
@@ -84,8 +84,10 @@ fn guest_resource(
     let spec = members.required("spec")?;
     let policy = policy::read(&mut members, &defaults.policy)?;
     let ensure = members.optional("ensure");
+    let proof = proof::read(&mut members, kind)?;
     members.nothing_else()?;
     let mut guest = guest::spec(spec.value, id, kind)?;
+    guest.proof = proof;
     guest.suspend = suspend.unwrap_or(false);
     guest.drift = drift.unwrap_or(defaults.drift);
     guest.policy = policy;

@@ -5,7 +5,7 @@
 use proptest::prelude::{Just, Strategy, prop, prop_assert_eq, proptest};
 use serde_json::{Map, Value, json};
 
-use super::{parse, resource, value, volume};
+use super::{parse, proof, resource, value, volume};
 use crate::model::desired::Field;
 use crate::model::guest::{GuestKind, Vmid};
 use crate::model::sorted::Set;
@@ -17,7 +17,10 @@ const SCHEMA: &str = include_str!("../../etc/schema/manifest.json");
 type Matches = fn(&str) -> bool;
 
 /// Each pattern of the schema beside the code that it stands for.
-const PATTERNS: [(&str, Matches); 12] = [
+const PATTERNS: [(&str, Matches); 15] = [
+    (r"^[A-Za-z][A-Za-z0-9._-]*$", proof::is_name),
+    (r"^/[^\p{Cc}]*$", |text| text.starts_with('/') && proof::is_line(text)),
+    (r"^[^\p{Cc}]+$", proof::is_line),
     (r"^[A-Za-z0-9._-]+$", |text| resource::is_id(text)),
     (r"^[A-Za-z0-9_][A-Za-z0-9_+.-]*$", |text| tags::is_tag(text)),
     (r"^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$", |text| {
@@ -262,6 +265,11 @@ fn members() -> Vec<(&'static str, &'static str)> {
     for name in RESOURCE {
         members.push(("/resources/0", name));
     }
+    members.extend(["backup", "restore_test"].map(|name| ("/resources/0", name)));
+    members.extend(["storage", "every_hours", "other"].map(|name| ("/resources/0/backup", name)));
+    for name in ["every_days", "up_s", "bridge", "file", "command", "guest_agent", "other"] {
+        members.push(("/resources/0/restore_test", name));
+    }
     members
 }
 
@@ -270,6 +278,12 @@ fn schema_and_parser_agree_on_every_member_with_every_value() {
     for base in bases() {
         assert!(schema_takes(&base) && parser_takes(&base));
         for (pointer, name) in members() {
+            let base = match pointer.strip_prefix("/resources/0/") {
+                Some(inner @ ("backup" | "restore_test")) => {
+                    with(base.clone(), "/resources/0", inner, json!({}))
+                }
+                _ => base.clone(),
+            };
             for value in values() {
                 let document = with(base.clone(), pointer, name, value);
                 assert_eq!(schema_takes(&document), parser_takes(&document), "{pointer}/{name}: {document}");
@@ -283,7 +297,7 @@ fn schema_and_parser_ask_for_the_same_members() {
     for base in bases() {
         for (pointer, name) in members() {
             let mut document = base.clone();
-            let object = document.pointer_mut(pointer).unwrap().as_object_mut().unwrap();
+            let Some(Value::Object(object)) = document.pointer_mut(pointer) else { continue };
             if object.remove(name).is_some() {
                 assert_eq!(schema_takes(&document), parser_takes(&document), "without {name}");
             }
