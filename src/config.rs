@@ -15,6 +15,7 @@ mod tests;
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
+use std::ops::RangeInclusive;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -71,6 +72,7 @@ pub struct Config {
     /// Address of cloudflared's metrics server, without `/ready`.
     pub cloudflared: Option<Address>,
     pub ops: OpsSettings,
+    pub proof: ProofSettings,
     pub limits: Limits,
     /// What to say at every start: an ignored variable, `insecure`, a configuration that others can read.
     pub warnings: Vec<String>,
@@ -123,6 +125,20 @@ pub struct AgentSettings {
     pub log: String,
     /// Where the local socket is; `None`: there is none.
     pub socket: Option<PathBuf>,
+}
+
+/// How backups are made and proven where a guest does not say it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProofSettings {
+    /// 0: only on demand.
+    pub every_days: u64,
+    /// The numbers that restored guests get.
+    pub scratch: RangeInclusive<u32>,
+    /// For the disks of restored guests.
+    pub storage: Option<String>,
+    pub min_free_percent: u64,
+    /// For the backups of guests that name none.
+    pub backup_storage: Option<String>,
 }
 
 /// Whether anything is changed at all.

@@ -1,5 +1,6 @@
 //! The gathered values to a [`Config`]: each checked for what it says, and for what the command needs.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::setting::{self, Kind, LEVELS, Setting};
 use super::show::Shown;
 
 use super::{
-    AgentSettings, Config, DesiredSource, HubSettings, Limits, Mode, Needs, OpsSettings, ProxmoxSettings,
+    AgentSettings, Config, DesiredSource, HubSettings, Limits, Mode, Needs, OpsSettings, ProofSettings, ProxmoxSettings,
     secret_file,
 };
 use crate::model::guest::Vmid;
@@ -40,10 +41,11 @@ pub(super) fn resolve(
     let desired = resolver.desired(hub.is_some());
     let cloudflared = resolver.address("cloudflared.ready_url");
     let ops = resolver.ops();
+    let proof = resolver.proof();
     let limits = resolver.limits();
     let Layers { mut faults, warnings, .. } = resolver.layers;
     if faults.is_empty() {
-        return Ok(Config { hub, proxmox, agent, desired, cloudflared, ops, limits, warnings, shown });
+        return Ok(Config { hub, proxmox, agent, desired, cloudflared, ops, proof, limits, warnings, shown });
     }
     faults.sort_by_key(|fault| match &fault.origin {
         Some(Origin::File { line, .. }) => *line,
@@ -266,6 +268,17 @@ impl Resolver<'_> {
         }
     }
 
+    fn proof(&self) -> ProofSettings {
+        ProofSettings {
+            every_days: self.number("proof.every_days"),
+            scratch: parse_range(&self.text("proof.scratch_vmids").unwrap_or_default())
+                .expect("each text was checked, and a test holds the table's default to it"),
+            storage: self.text("proof.storage"),
+            min_free_percent: self.number("proof.min_free_percent"),
+            backup_storage: self.text("proof.backup_storage"),
+        }
+    }
+
     fn limits(&self) -> Limits {
         Limits {
             power: self.count("limits.power"),
@@ -299,6 +312,7 @@ fn check_text(setting: &Setting, text: &str) -> Result<(), String> {
         Kind::Choice(allowed) => Err(format!("found {text:?}, allowed are {}", allowed.join(", "))),
         Kind::Vmids => parse_vmids(text).map(|_vmids| ()),
         Kind::Window => Window::parse(text).map(|_window| ()),
+        Kind::VmidRange => parse_range(text).map(|_range| ()),
         // A secret is judged where it is read, together with those from files.
         Kind::LogFilter => check_log_filter(text),
         Kind::Socket => check_socket(text),
@@ -317,6 +331,15 @@ fn parse_vmids(text: &str) -> Result<Set<Vmid>, String> {
         })
     };
     text.split(',').filter(|_part| !text.is_empty()).map(vmid).collect()
+}
+
+/// `990000-990099`
+fn parse_range(text: &str) -> Result<RangeInclusive<u32>, String> {
+    let vmid = |part: &str| Vmid::new(part.trim().parse().ok()?).ok().map(Vmid::number);
+    let range = text.split_once('-').and_then(|(first, last)| Some(vmid(first)?..=vmid(last)?));
+    range.filter(|range| !range.is_empty()).ok_or_else(|| {
+        format!("found {text:?}, expected two numbers from 100 to 999999999, the lower first, as in 990000-990099")
+    })
 }
 
 /// 64 hex digits in either case; `openssl` puts colons between them.

@@ -27,6 +27,8 @@ pub enum Kind {
     Vmids,
     /// Weekly times, separated by commas; see [`crate::model::window`].
     Window,
+    /// The first and the last number of a range of guests.
+    VmidRange,
     /// A level, or levels by module; see [`LEVELS`].
     LogFilter,
     /// An absolute path for a Unix socket, or [`NO_SOCKET`].
@@ -151,6 +153,11 @@ pub static SETTINGS: &[Setting] = &[
     setting("ops", "protected_vmids", Kind::Vmids, "", "guests that no signed operation may touch, as in 101,205"),
     setting("ops", "evidence_max_age_hours", number(1, 8760), "48", "how old a backup may be to stand for what an operation destroys"),
     setting("ops", "lock_wait_seconds", number(0, 86_400), "300", "how long an operation waits for the lock of its guest to go"),
+    setting("proof", "every_days", number(0, 365), "0", "days between two restore tests of a managed guest that says nothing of it; 0: none but on demand"),
+    setting("proof", "scratch_vmids", Kind::VmidRange, "990000-990099", "numbers for guests that are restored to be tested and then destroyed"),
+    setting("proof", "storage", Kind::Identifier, "", "storage for their disks; if absent: where the disks of the tested guest are"),
+    setting("proof", "min_free_percent", number(0, 99), "20", "no restore test leaves less than this free on a storage"),
+    setting("proof", "backup_storage", Kind::Identifier, "", "storage for backups of guests that say nothing of it; if absent: where the newest backup of the guest is"),
     setting("limits", "power", number(1, 64), "4", "starts, shutdowns and reboots at once"),
     setting("limits", "config", number(1, 64), "8", "configuration changes at once"),
     setting("limits", "storage_heavy", number(1, 16), "2", "backups, restores, clones and resizes at once"),

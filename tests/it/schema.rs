@@ -338,6 +338,7 @@ fn schema_of(setting: &Setting) -> Value {
         Kind::Pin => json!({"type": "string", "pattern": "^([0-9A-Fa-f]{2}:?){32}$"}),
         Kind::File => json!({"type": "string", "pattern": "^/"}),
         Kind::Vmids => json!({"type": "string", "pattern": "^[0-9]+(,[0-9]+)*$"}),
+        Kind::VmidRange => json!({"type": "string", "pattern": "^[0-9]+-[0-9]+$"}),
         Kind::Url
         | Kind::Window
         | Kind::LogFilter
