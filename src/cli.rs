@@ -1,5 +1,7 @@
 //! The command line: argv in, exit code out. One file a command; nothing is decided here.
 
+mod backup;
+mod backups;
 mod config;
 mod daemon;
 mod document;
@@ -20,7 +22,9 @@ mod pin;
 mod plan;
 mod print;
 mod private_file;
+mod proving;
 mod report;
+mod restore_test;
 mod selftest;
 mod socket;
 mod status;
@@ -34,11 +38,14 @@ use std::path::PathBuf;
 
 use crate::config::fault::ConfigError;
 use crate::config::{Config, Sources};
+use crate::control::What;
 use crate::http::{HttpError, UnsentFault};
 use crate::hub::HubError;
 use crate::paths::StateError;
 use crate::pve::PveError;
 
+use self::backup::ProveArguments;
+use self::backups::BackupsArguments;
 use self::config::ConfigCommand;
 pub use self::exit::Exit;
 use self::journal::JournalCommand;
@@ -81,6 +88,8 @@ enum Command {
     Keygen(KeygenArguments),
     Keyring(KeyringCommand),
     Op(OpCommand),
+    Prove(What, ProveArguments),
+    Backups(BackupsArguments),
     Version,
 }
 
@@ -101,6 +110,12 @@ impl Command {
             "plan" => PlanArguments::parse(line).map(Self::Plan),
             "status" => StatusArguments::parse(line).map(Self::Status),
             "report" => ReportArguments::parse(line).map(Self::Report),
+            "backup" => {
+                ProveArguments::parse(line, &backup::PAGE).map(|asked| Self::Prove(What::Backup, asked))
+            }
+            "restore-test" => ProveArguments::parse(line, &restore_test::PAGE)
+                .map(|asked| Self::Prove(What::RestoreTest, asked)),
+            "backups" => BackupsArguments::parse(line).map(Self::Backups),
             "selftest" => SelftestArguments::parse(line).map(Self::Selftest),
             "journal" => JournalCommand::parse(line).map(Self::Journal),
             "config" => ConfigCommand::parse(line).map(Self::Config),
@@ -253,6 +268,8 @@ fn run_command(global: &Global, command: &Command, output: &mut Output) -> Resul
         Command::Plan(arguments) => plan::run(global, arguments, output),
         Command::Status(arguments) => status::run(global, arguments, output),
         Command::Report(arguments) => report::run(global, arguments, output),
+        Command::Prove(what, arguments) => backup::run(global, *what, arguments, output),
+        Command::Backups(arguments) => backups::run(global, arguments, output),
         Command::Selftest(arguments) => selftest::run(global, arguments, output),
         Command::Journal(command) => journal::run(global, command, output),
         Command::Config(command) => config::run(global, command, output),

@@ -17,6 +17,7 @@ mod world;
 
 pub use self::normal::{ident, ident_text, state_sha256, state_text};
 pub use self::order::{not_supported, steps_of};
+pub use self::world::is_of_another;
 
 /// What must be known beside the image of the guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,4 +125,4 @@ fn applies_nothing_else(step: &Step, image: &GuestImage) -> Result<(), Rejected>
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -17,11 +17,13 @@ mod event;
 pub mod observer;
 mod operate;
 mod operated;
+mod prove;
 mod rights;
 mod settle;
 pub mod store;
 mod told;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -46,7 +48,7 @@ use crate::status::condition::{ManifestState, Reach, Situation, conditions};
 
 pub use self::asked::{Answer, Query, Reports};
 pub use self::converge::Work;
-pub use self::event::{Event, LaneDone, OperationDone, Signal};
+pub use self::event::{Asked, Event, LaneDone, OperationDone, Signal, What};
 pub use self::operate::{Bearer, Operating, Order, Rate};
 
 /// What a call may take beyond its deadline until its lane has understood that.
@@ -141,6 +143,12 @@ pub struct Control {
     /// How often the source was poked, and how often it has looked since.
     pokes: u64,
     reads: u64,
+    /// The numbers that what a restore test left is being cleared from.
+    clearing: Set<Vmid>,
+    /// Restore tests that were asked for; the first is under way.
+    tests: VecDeque<Asked>,
+    /// What was asked for before the first look.
+    early: Vec<Asked>,
 }
 
 /// One look at a time; a wish for another meanwhile is granted right after it.
@@ -181,6 +189,9 @@ impl Control {
             reports: memory.reports,
             pokes: 0,
             reads: 0,
+            clearing: Set::new(),
+            tests: VecDeque::new(),
+            early: Vec::new(),
         };
         control.adopt();
         if let Some((vmid, message)) = memory.panicked {
@@ -234,6 +245,8 @@ impl Control {
             Event::Settled(guest, end) => self.settled(guest, *end),
             Event::Operate(order) => self.operate(*order),
             Event::Operated(done) => self.operated(*done),
+            Event::Prove(asked) => self.ask(asked),
+            Event::Proved { job, lane } => self.proved(job, lane),
             Event::Envelope(envelope) => self.envelope(&envelope),
             Event::HubFault(message) => {
                 self.reports.failed += 1;
@@ -351,6 +364,7 @@ impl Control {
         self.seen = Some(Seen { node: look.node, at: clock::now() });
         self.tell_settled();
         self.settle_again();
+        self.prove();
         if again {
             self.look();
         }

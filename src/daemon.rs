@@ -32,6 +32,7 @@ use crate::ops::Door;
 use crate::ops::trust::TrustStore;
 use crate::paths::{StateDir, StateError};
 use crate::plan;
+use crate::proof::Board;
 use crate::pve;
 use crate::reporter::{self, Sequence};
 use crate::source::{self, Source, file::FileSource, hub::HubSource};
@@ -247,6 +248,7 @@ impl Threads {
         let courier =
             operations.start(config, host_id, (&connection, &events, &stopped), &farewells, &mut others)?;
         let setup = setup(config, host_id, state, (connection, Arc::clone(journal), operating));
+        let board = Arc::clone(&setup.work.board);
         let wires = Wires {
             ticks: reconciles,
             events: inbox,
@@ -261,7 +263,7 @@ impl Threads {
         let control = spawn("control", &farewells, move || control.run())?;
         // Before the first look: whoever hears of that finds somebody to ask.
         let about = report_source(config, host_id)?;
-        let desk = Desk::new(events.clone(), door.clone(), Arc::clone(journal), about, started_at);
+        let desk = Desk::new(events.clone(), door.clone(), Arc::clone(journal), about, board, started_at);
         let local = local_api(config, desk);
         let poll = config.hub.as_ref().map_or(config.agent.reconcile, |hub| hub.poll);
         let timer = timer::start((poll, report), (config.agent.reconcile, reconcile))
@@ -400,6 +402,8 @@ fn setup(
             }),
             task_within: config.agent.task,
             window: config.agent.window.clone(),
+            board: Arc::new(Board::recall(Some(state.clone()))),
+            proof: config.proof.clone(),
         },
     }
 }

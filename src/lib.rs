@@ -11,6 +11,7 @@ pub mod control;
 pub mod lanes;
 pub mod local_api;
 pub mod ops;
+pub mod proof;
 pub mod reporter;
 pub mod timer;
 // edges: I/O without decisions

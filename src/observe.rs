@@ -6,7 +6,7 @@
 mod backups;
 mod image;
 
-pub use self::backups::{named_backups, newest_backup};
+pub use self::backups::{backup_rows, config_lines, excluded, looked_into, named_backups, newest_backup};
 pub(crate) use self::image::elsewhere;
 pub use self::image::image;
 

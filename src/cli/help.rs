@@ -2,13 +2,30 @@
 
 use super::line::{Given, Line, Stop};
 use super::page::{Page, repeated};
-use super::{config, daemon, journal, keygen, keyring, op, pin, plan, report, selftest, status, version};
+use super::{
+    backup, backups, config, daemon, journal, keygen, keyring, op, pin, plan, report, restore_test, selftest,
+    status, version,
+};
 
 pub(super) static PROGRAM: Page = Page {
     name: "",
     commands: &[
-        "daemon", "plan", "status", "report", "selftest", "journal", "config", "pin", "keygen", "keyring",
-        "op", "version", "help",
+        "daemon",
+        "plan",
+        "status",
+        "report",
+        "backup",
+        "restore-test",
+        "backups",
+        "selftest",
+        "journal",
+        "config",
+        "pin",
+        "keygen",
+        "keyring",
+        "op",
+        "version",
+        "help",
     ],
     options: &["--version", "--selftest[=task|=hub]"],
     text: "\
@@ -21,6 +38,9 @@ Commands:
   plan      prints what the daemon would do, and why; changes nothing
   status    shows what the daemon knows: conditions, resources, work in hand
   report    collects the host report and prints it
+  backup    makes a backup of a guest and looks at it
+  restore-test  restores the newest backup beside its guest, and destroys it again
+  backups   shows the backups of all guests, and which of them are proven
   selftest  checks reach, TLS, token, privileges, clock, storage and hub
   journal   shows what was done, and whether that can be believed
   config    checks or shows the configuration
@@ -56,12 +76,15 @@ Example: felhom-agent help selftest task
 ",
 };
 
-pub(super) static PAGES: [&Page; 30] = [
+pub(super) static PAGES: [&Page; 33] = [
     &PROGRAM,
     &daemon::PAGE,
     &status::PAGE,
     &plan::PAGE,
     &report::PAGE,
+    &backup::PAGE,
+    &restore_test::PAGE,
+    &backups::PAGE,
     &selftest::PAGE,
     &selftest::TASK,
     &selftest::HUB,

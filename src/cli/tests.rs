@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
+use super::backup::ProveArguments;
+use super::backups::BackupsArguments;
 use super::config::ConfigCommand;
 use super::help::PAGES;
 use super::journal::{JournalCommand, ShowArguments};
@@ -14,8 +16,15 @@ use super::report::ReportArguments;
 use super::selftest::{SelftestArguments, SelftestCommand};
 use super::status::StatusArguments;
 use super::{Command, Global, parsed};
+use crate::control::What;
 use crate::model::guest::Vmid;
 use crate::model::op::OpId;
+
+fn prove(what: What, storage: Option<&str>) -> Command {
+    let storage = storage.map(str::to_owned);
+    let vmid = Vmid::new(101).unwrap();
+    Command::Prove(what, ProveArguments { vmid, storage, json: false, socket: None })
+}
 
 fn read(line: &str) -> Result<(Global, Command), Stop> {
     parsed(line.split_whitespace().map(OsString::from).collect())
@@ -85,6 +94,9 @@ fn each_command_is_read_with_its_arguments() {
         ("pin", Command::Pin(PinArguments { place: None })),
         ("pin -- -x", Command::Pin(PinArguments { place: Some("-x".to_owned()) })),
         ("version", Command::Version),
+        ("backup 101 --storage pbs", prove(What::Backup, Some("pbs"))),
+        ("restore-test 101", prove(What::RestoreTest, None)),
+        ("backups --json", Command::Backups(BackupsArguments { json: true })),
     ] {
         assert_eq!(command(line), expected, "{line}");
     }
@@ -268,7 +280,8 @@ fn the_parser_takes_every_option_and_command_of_the_pages() {
 /// `keyring show` of `keyring show FILE` and of ``keyring show` | …``.
 fn command_of(text: &str) -> String {
     let text = text.split(['[', '`', '\\']).next().unwrap_or(text);
-    let is_command = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let letter = |byte: u8| byte.is_ascii_lowercase() || byte == b'-';
+    let is_command = |word: &&str| !word.starts_with('-') && word.bytes().all(letter);
     text.split_whitespace().take_while(is_command).collect::<Vec<_>>().join(" ")
 }
 

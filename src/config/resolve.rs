@@ -15,8 +15,8 @@ use super::setting::{self, Kind, LEVELS, Setting};
 use super::show::Shown;
 
 use super::{
-    AgentSettings, Config, DesiredSource, HubSettings, Limits, Mode, Needs, OpsSettings, ProofSettings, ProxmoxSettings,
-    secret_file,
+    AgentSettings, Config, DesiredSource, HubSettings, Limits, Mode, Needs, OpsSettings, ProofSettings,
+    ProxmoxSettings, secret_file,
 };
 use crate::model::guest::Vmid;
 use crate::model::window::Window;
@@ -338,7 +338,9 @@ fn parse_range(text: &str) -> Result<RangeInclusive<u32>, String> {
     let vmid = |part: &str| Vmid::new(part.trim().parse().ok()?).ok().map(Vmid::number);
     let range = text.split_once('-').and_then(|(first, last)| Some(vmid(first)?..=vmid(last)?));
     range.filter(|range| !range.is_empty()).ok_or_else(|| {
-        format!("found {text:?}, expected two numbers from 100 to 999999999, the lower first, as in 990000-990099")
+        format!(
+            "found {text:?}, expected two numbers from 100 to 999999999, the lower first, as in 990000-990099"
+        )
     })
 }
 

@@ -118,7 +118,7 @@ fn every_fault_is_named_at_once_with_its_line_and_what_is_allowed() {
         agent.json:9: proxmox.pin_sha256: found "abc", expected 64 hex digits (`felhom-agent pin` prints them)
         agent.json:10: proxmox.timeout_seconds: found a text, expected a whole number from 1 to 300
         agent.json:11: proxmox.insecure: found a number, expected true or false
-        agent.json:13: agents: unknown section; allowed are hub, proxmox, agent, desired, cloudflared, ops, limits
+        agent.json:13: agents: unknown section; allowed are hub, proxmox, agent, desired, cloudflared, ops, proof, limits
         agent.json:14: desired.source: found "git", allowed are file, hub, none
         agent.json:14: desired.file: found "desired.json", expected an absolute path
         hub.api_key_file: missing; name a file of mode 0600 that holds the hub's key

@@ -26,7 +26,7 @@ fn volume(key: &str, volid: &str) -> ImageVolume {
 }
 
 /// A stopped container with a root, a mount point and a volume that was detached.
-pub(super) fn container() -> GuestImage {
+pub(crate) fn container() -> GuestImage {
     let current = [
         ("digest", "d"),
         ("hostname", "db"),
@@ -63,7 +63,7 @@ pub(super) fn container() -> GuestImage {
     }
 }
 
-fn seen_backup() -> SeenBackup {
+pub(crate) fn seen_backup() -> SeenBackup {
     SeenBackup {
         volid: BACKUP.to_owned(),
         guest: Some(guest(GuestKind::Lxc, 105)),

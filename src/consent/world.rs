@@ -187,12 +187,18 @@ fn evidence(op: &Operation, waived: bool, image: &GuestImage, guards: &Guards) -
         return Ok(());
     }
     match &op.evidence {
-        Some(evidence) => backup_holds(evidence, &data_keys(op, image), image, guards),
+        Some(evidence) => {
+            backup_holds(evidence, &data_keys(op, image), image, guards).map_err(|rejected| Rejected {
+                detail: format!("{}; to make one: felhom-agent backup {}", rejected.detail, image.guest.vmid),
+                ..rejected
+            })
+        }
         None if waived => Ok(()),
         None => {
             let detail = format!(
-                "{} may hold data that exist nowhere else, and no backup is named: that takes two signers of two roles",
-                image.guest
+                "{} may hold data that exist nowhere else, and no backup is named: that takes two signers of two roles, or a backup \
+                 (felhom-agent backup {})",
+                image.guest, image.guest.vmid
             );
             Err(Rejected::new(RejectCode::Threshold, detail))
         }
@@ -248,7 +254,7 @@ fn backup_holds(
     let age = guards.now.seconds_since(evidence.ctime);
     if age > guards.evidence_max_age_s {
         let detail = format!(
-            "backup {volid} is {age} s old, allowed are {} s: make a new one and draft again",
+            "backup {volid} is {age} s old, allowed are {} s: make a new one, then draft again",
             guards.evidence_max_age_s
         );
         return Err(Rejected::new(RejectCode::EvidenceStale, detail));
@@ -256,16 +262,20 @@ fn backup_holds(
     Ok(())
 }
 
-/// A backup from before the guest was made anew is one of another guest.
 fn of_this_incarnation(seen: &SeenBackup, image: &GuestImage) -> Result<(), Rejected> {
-    let made_at = image.incarnations.values().copied().chain(born(image)).max();
-    match (seen.ctime, made_at) {
-        (Some(ctime), Some(made_at)) if ctime < made_at => missing(format!(
+    if is_of_another(seen, image) {
+        return missing(format!(
             "backup {} is from before {} was made, restored or moved here",
             seen.volid, image.guest
-        )),
-        _ => Ok(()),
+        ));
     }
+    Ok(())
+}
+
+/// A backup from before the guest was made anew is one of another guest.
+pub fn is_of_another(seen: &SeenBackup, image: &GuestImage) -> bool {
+    let made_at = image.incarnations.values().copied().chain(born(image)).max();
+    matches!((seen.ctime, made_at), (Some(ctime), Some(made_at)) if ctime < made_at)
 }
 
 /// What a VM's configuration says of when it was made, or a container's root volume.

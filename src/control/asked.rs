@@ -56,6 +56,8 @@ pub struct Answer {
     /// The end of the history, oldest first.
     pub audit: Vec<AuditEntry>,
     pub clock: ClockTrust,
+    /// Oldest first.
+    pub restore_tests: Vec<serde_json::Value>,
 }
 
 /// The reports of this process, by whether the hub took them.
@@ -111,6 +113,7 @@ impl Control {
             halt: self.brake.halt(),
             audit: journal.audit_tail(AUDIT_TAIL),
             clock: journal.clock(clock::now()),
+            restore_tests: self.setup.work.board.restore_tests(),
         }
     }
 

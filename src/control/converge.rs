@@ -12,6 +12,7 @@ use super::brake::{Brake, Go, Revision};
 use super::operate::Operating;
 use super::rights::Rights;
 use crate::clock;
+use crate::config::ProofSettings;
 use crate::execute::{Executor, NOT_SENT, Open, Settling, Waited};
 use crate::gate::{self, Approved, Facts};
 use crate::journal::Journal;
@@ -24,6 +25,7 @@ use crate::model::step::Step;
 use crate::model::window::Window;
 use crate::observe;
 use crate::plan::{self, GuestPlan};
+use crate::proof::Board;
 use crate::pve;
 use crate::status::resource::last_action;
 use crate::status::{LastAction, ResourceError};
@@ -54,6 +56,9 @@ pub struct Work {
     /// When guests may be restarted.
     pub window: Window,
     pub operating: Operating,
+    /// What is known of backups and restore tests.
+    pub board: Arc<Board>,
+    pub proof: ProofSettings,
 }
 
 #[derive(Debug)]
@@ -173,7 +178,7 @@ impl Worker {
     }
 
     pub(super) fn executor<'a>(&'a self, client: &'a pve::Client) -> Executor<'a> {
-        let Work { connection, journal, task_within, permits: _, operating: _, window: _ } = &self.work;
+        let Work { connection, journal, task_within, .. } = &self.work;
         Executor::new(client, journal, &connection.token_id, *task_within, &self.stop)
     }
 

@@ -10,7 +10,7 @@ use crate::execute::Settling;
 use crate::hub::wire::ControlEnvelope;
 use crate::lanes::Resolution;
 use crate::model::desired::DesiredGuest;
-use crate::model::guest::GuestId;
+use crate::model::guest::{GuestId, Vmid};
 use crate::model::op::OpId;
 use crate::source::Found;
 
@@ -34,12 +34,37 @@ pub enum Event {
     Operate(Box<Order>),
     /// An operation's job has ended.
     Operated(Box<OperationDone>),
+    /// A backup or a restore test is asked for.
+    Prove(Asked),
+    /// One of them has ended, or what one left was looked after.
+    Proved {
+        job: u64,
+        lane: GuestId,
+    },
     /// The hub answered a report.
     Envelope(ControlEnvelope),
     /// The hub did not answer a report, or not with an envelope.
     HubFault(String),
     Signal(Signal),
     Query(Query),
+}
+
+/// What somebody asked for, already on the board.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    pub job: u64,
+    pub what: What,
+    pub vmid: Vmid,
+    /// Where a backup is to go.
+    pub storage: Option<String>,
+    /// By nobody but the plan: a young backup will do.
+    pub scheduled: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    Backup,
+    RestoreTest,
 }
 
 #[derive(Debug)]

@@ -7,19 +7,23 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use percent_encoding::percent_decode_str;
 use rustix::process::geteuid;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::facts::{DoubtFacts, Local, OpFacts};
 use super::metrics;
 use super::request::Fault;
 use crate::control::asked::Planned;
-use crate::control::{self, Event, Query};
+use crate::control::{self, Asked, Event, Query, What};
 use crate::journal::Journal;
+use crate::model::guest::{GuestId, Vmid};
 use crate::model::op::{OpId, RejectCode, Rejected, Via};
 use crate::model::time::Timestamp;
 use crate::ops::{Door, Submitted};
 use crate::plan::{GuestPlan, text};
+use crate::proof::document::{member, put};
+use crate::proof::{self, Board, Opened};
+use crate::pve;
 use crate::reporter::{Collector, Sequence, Source};
 use crate::status::{AgentStatus, ResourceStatus};
 
@@ -41,6 +45,9 @@ pub(super) enum Call {
     Op(String),
     Submit,
     Reconcile,
+    /// The guest's number, and the storage if one is named.
+    Prove(What, Vmid, Option<String>),
+    Proof,
     Metrics,
     Health,
 }
@@ -53,6 +60,7 @@ pub struct Desk {
     door: Door,
     journal: Arc<Journal>,
     report: Source,
+    board: Arc<Board>,
     started_at: Timestamp,
     /// One report is collected at a time; they are counted apart from those for the hub.
     reporting: Mutex<Sequence>,
@@ -92,16 +100,17 @@ impl Desk {
         door: Door,
         journal: Arc<Journal>,
         report: Source,
+        board: Arc<Board>,
         started_at: Timestamp,
     ) -> Self {
-        Self { control, door, journal, report, started_at, reporting: Mutex::default() }
+        Self { control, door, journal, report, board, started_at, reporting: Mutex::default() }
     }
 
     /// Which call is meant, if there is one and this peer may make it.
     pub(super) fn find(&self, method: &str, target: &str, peer: Peer) -> Result<Call, Answer> {
         let call = route(target)?;
         let (allowed, is_change) = match call {
-            Call::Submit | Call::Reconcile => ("POST", true),
+            Call::Submit | Call::Reconcile | Call::Prove(..) => ("POST", true),
             _ => ("GET, HEAD", false),
         };
         if !allowed.split(", ").any(|allowed| allowed == method) {
@@ -140,6 +149,8 @@ impl Desk {
             Call::Op(op_id) => self.op(op_id),
             Call::Submit => self.submit(body),
             Call::Reconcile => self.reconcile(),
+            Call::Prove(what, vmid, storage) => self.prove(*what, *vmid, storage.clone()),
+            Call::Proof => self.proof(),
             Call::Metrics => {
                 Answer::metrics(metrics::render(self.state().as_ref(), &self.journal, self.started_at))
             }
@@ -257,6 +268,39 @@ impl Desk {
             None => silent(),
         }
     }
+
+    /// 202 for a job that was begun now, 200 for one that is under way already.
+    fn prove(&self, what: What, vmid: Vmid, storage: Option<String>) -> Answer {
+        let (job, is_new) = match self.board.open(what.as_str(), vmid) {
+            Opened::New(job) => (job, true),
+            Opened::Known(job) => (job, false),
+        };
+        let asked = Asked { job, what, vmid, storage, scheduled: false };
+        if is_new && self.control.send(Event::Prove(asked)).is_err() {
+            self.board.refuse(job, "interrupted", "the agent is ending".to_owned());
+            return silent();
+        }
+        Answer::json(if is_new { 202 } else { 200 }, &json!({ "job": job }))
+    }
+
+    /// What is known of backups and restore tests; how far a task has come is asked of the node now.
+    fn proof(&self) -> Answer {
+        let mut document = self.board.document();
+        let jobs = document.get_mut("jobs").and_then(Value::as_array_mut);
+        for job in jobs.into_iter().flatten().filter(|job| member(job, "result").is_null()) {
+            if let Some(percent) = self.percent(job) {
+                put(job, "percent", json!(percent));
+            }
+        }
+        Answer::json(200, &document)
+    }
+
+    fn percent(&self, job: &Value) -> Option<u64> {
+        let guest: GuestId = member(job, "guest").as_str()?.parse().ok()?;
+        let upid = self.journal.open_intents_of(guest).into_iter().find_map(|intent| intent.upid)?;
+        let client = pve::Client::new(&self.report.connection).ok()?;
+        proof::percent(&client.task_log_tail(&upid.parse().ok()?).ok()?)
+    }
 }
 
 fn silent() -> Answer {
@@ -282,7 +326,8 @@ fn route(target: &str) -> Result<Call, Answer> {
     let path = target.split('?').next().unwrap_or_default();
     let unknown = || {
         let message = "no such path; there are /v1/status, /v1/plan, /v1/explain/{resource}, /v1/report, /v1/ops, \
-                       /v1/ops/{op_id}, /v1/reconcile, /metrics and /healthz";
+                       /v1/ops/{op_id}, /v1/reconcile, \
+                       /v1/backup/{vmid}, /v1/restore-test/{vmid}, /v1/proof, /metrics and /healthz";
         Answer::error(404, "not_found", message)
     };
     let last = |text: &str| {
@@ -296,8 +341,18 @@ fn route(target: &str) -> Result<Call, Answer> {
         "/v1/report" => Call::Report,
         "/v1/ops" => Call::Submit,
         "/v1/reconcile" => Call::Reconcile,
+        "/v1/proof" => Call::Proof,
         "/metrics" => Call::Metrics,
         "/healthz" => Call::Health,
+        _ if path.starts_with("/v1/backup/") || path.starts_with("/v1/restore-test/") => {
+            let (what, number) = match path.strip_prefix("/v1/backup/") {
+                Some(number) => (What::Backup, number),
+                None => (What::RestoreTest, path.trim_start_matches("/v1/restore-test/")),
+            };
+            let vmid = number.parse().map_err(|what: String| Answer::error(400, "bad_request", &what))?;
+            let storage = target.split_once("?storage=").map(|(_, storage)| last(storage)).transpose()?;
+            Call::Prove(what, vmid, storage)
+        }
         _ => match (path.strip_prefix("/v1/explain/"), path.strip_prefix("/v1/ops/")) {
             (Some(resource), _) => Call::Explain(last(resource)?),
             (_, Some(op_id)) => Call::Op(last(op_id)?),

@@ -29,18 +29,7 @@ pub fn named_backups(client: &Client, image: &GuestImage, volids: &Set<String>) 
 
 /// The newest backup of this guest, rather one that holds all its volumes than a newer one that does not.
 pub fn newest_backup(client: &Client, image: &GuestImage) -> Result<Option<SeenBackup>, PveError> {
-    let mut rows = Vec::new();
-    for storage in client.storages()? {
-        if !storage.holds(ContentKind::Backup) || storage.active == Some(false) {
-            continue;
-        }
-        match client.content(&storage.id, Some(ContentKind::Backup), Some(image.guest.vmid)) {
-            Ok(more) => rows.extend(more),
-            Err(error) => log::warn!("backups on storage {} could not be listed: {error}", storage.id),
-        }
-    }
-    rows.retain(|row| guest_of(row) == Some(image.guest) && row.size.unwrap_or(0) > 0);
-    rows.sort_unstable_by(|one, other| other.ctime.cmp(&one.ctime).then_with(|| one.volid.cmp(&other.volid)));
+    let (rows, _unread) = backup_rows(client, image.guest)?;
     let seen: Vec<SeenBackup> =
         rows.into_iter().take(LOOKED_INTO).map(|row| looked_into(client, image, row)).collect();
     let holds_all = |backup: &&SeenBackup| {
@@ -50,7 +39,32 @@ pub fn newest_backup(client: &Client, image: &GuestImage) -> Result<Option<SeenB
     Ok(seen.iter().find(holds_all).or_else(|| seen.first()).cloned())
 }
 
-fn looked_into(client: &Client, image: &GuestImage, row: Volume) -> SeenBackup {
+/// The backups of a guest on all storages, the newest first, and the storages that could not be read.
+pub fn backup_rows(client: &Client, guest: GuestId) -> Result<(Vec<Volume>, Vec<String>), PveError> {
+    let (mut rows, mut unread) = (Vec::new(), Vec::new());
+    for storage in client.storages()? {
+        if !storage.holds(ContentKind::Backup) || storage.enabled == Some(false) {
+            continue;
+        }
+        if storage.active == Some(false) {
+            unread.push(format!("storage {} is not active", storage.id));
+            continue;
+        }
+        match client.content(&storage.id, Some(ContentKind::Backup), Some(guest.vmid)) {
+            Ok(more) => rows.extend(more),
+            Err(error) => {
+                log::warn!("backups on storage {} could not be listed: {error}", storage.id);
+                unread.push(format!("storage {}: {error}", storage.id));
+            }
+        }
+    }
+    rows.retain(|row| guest_of(row) == Some(guest) && row.size.unwrap_or(0) > 0);
+    rows.sort_unstable_by(|one, other| other.ctime.cmp(&one.ctime).then_with(|| one.volid.cmp(&other.volid)));
+    Ok((rows, unread))
+}
+
+/// A backup with what is in it, measured by the guest as it is now.
+pub fn looked_into(client: &Client, image: &GuestImage, row: Volume) -> SeenBackup {
     // The configuration in the backup says what was taken; without it, the guest's own says what a backup takes now.
     let covers = match client.backup_config(&row.volid) {
         Ok(text) => covers(image, &config_lines(&text)),
@@ -107,6 +121,14 @@ fn covers(image: &GuestImage, lines: &[(String, String)]) -> Set<String> {
         .collect()
 }
 
+/// The volumes with data that a backup leaves out because the guest's own configuration says so.
+pub fn excluded(image: &GuestImage) -> Vec<String> {
+    let line = |key: &String| image.config.current.get(key);
+    let left_out = |key: &String| line(key).is_none_or(|value| !is_taken(image.guest.kind, key, value));
+    let keys = image.volumes.iter().filter(|volume| volume.bears_data()).map(|volume| volume.key.clone());
+    keys.filter(left_out).collect()
+}
+
 /// Whether vzdump takes this volume: a container's root and what says `backup=1`; a VM's disks but for what says `backup=0`.
 fn is_taken(kind: GuestKind, key: &str, value: &str) -> bool {
     if !volume::holds_volume(key) || volume::is_unused_key(key) || key == "vmstate" {
@@ -120,7 +142,7 @@ fn is_taken(kind: GuestKind, key: &str, value: &str) -> bool {
 }
 
 /// `key: value` up to the first section; comments are the description.
-fn config_lines(text: &str) -> Vec<(String, String)> {
+pub fn config_lines(text: &str) -> Vec<(String, String)> {
     text.lines()
         .take_while(|line| !line.starts_with('['))
         .filter(|line| !line.starts_with('#'))

@@ -133,6 +133,12 @@ impl Client {
         Ok((envelope.data, envelope.total))
     }
 
+    /// A call that changes nothing, whatever its method, and whose answer says no more than that it was one.
+    pub(super) fn look(&self, method: &Method, path: &str) -> Result<(), PveError> {
+        let _answer: Envelope<serde::de::IgnoredAny> = self.ask(method, path, &Form::new(), SMALL)?;
+        Ok(())
+    }
+
     /// A mutation, which may answer with a task or be done at once.
     pub(super) fn submit(
         &self,

@@ -182,6 +182,11 @@ impl Client {
         })
     }
 
+    /// Whether a VM's guest agent answers. Changes nothing, although Proxmox wants it posted.
+    pub fn agent_ping(&self, guest: GuestId) -> Result<(), PveError> {
+        self.look(&Method::POST, &self.of_guest(guest, "/agent/ping")?)
+    }
+
     pub fn start(&self, recorded: &Recorded, guest: GuestId) -> Result<Upid, PveError> {
         self.power(recorded, guest, "start", Form::new())
     }

@@ -154,7 +154,7 @@ impl Collector {
             cloudflared,
             storage_targets: storage.targets,
             backups: storage.backups,
-            restore_tests: Vec::new(),
+            restore_tests: told.as_ref().map(|told| told.restore_tests.clone()).unwrap_or_default(),
             pbs_snapshots: storage.pbs_snapshots,
             audit_tail: told.as_ref().map(|told| told.audit.clone()).unwrap_or_default(),
             conditions: told.map(|told| told.status.conditions).unwrap_or_default(),

@@ -22,6 +22,7 @@ mod ops;
 mod ops_in_time;
 mod pains;
 mod preflight;
+mod proof;
 mod reconcile;
 mod recovery;
 mod rejections;

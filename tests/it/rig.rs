@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded, never, unbounded};
+use felhom_agent::config::ProofSettings;
 use felhom_agent::control::brake::LocalBrake;
 use felhom_agent::control::store::Store;
 use felhom_agent::control::{
@@ -19,6 +20,7 @@ use felhom_agent::model::window::Window;
 use felhom_agent::ops::trust::TrustStore;
 use felhom_agent::ops::{Door, intake};
 use felhom_agent::paths::StateDir;
+use felhom_agent::proof::Board;
 use felhom_agent::secret::Secret;
 use felhom_agent::source::Found;
 use felhom_agent::status::{ConditionStatus, ConditionType, ResourceState, ResourceStatus};
@@ -107,6 +109,14 @@ impl Rig {
                 permits: Permits::new(lanes::Limits::default()),
                 task_within: kit.task_within,
                 window: Window::default(),
+                board: Arc::new(Board::recall(None)),
+                proof: ProofSettings {
+                    every_days: 0,
+                    scratch: 990_000..=990_099,
+                    storage: None,
+                    min_free_percent: 20,
+                    backup_storage: None,
+                },
             },
         };
         let wires = Wires {

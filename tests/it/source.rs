@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The blocks of the map, from the top down. A block imports from itself and from blocks below it.
 const BLOCKS: [&[&str]; 5] = [
     &["main", "cli", "daemon", "selftest"],
-    &["timer", "reporter", "control", "lanes", "local_api", "ops"],
+    &["timer", "reporter", "control", "lanes", "local_api", "ops", "proof"],
     &["observe", "execute", "http", "pve", "hub", "source", "journal", "config", "secret", "clock", "paths"],
     &["authz", "manifest", "normalize", "plan", "gate", "consent", "status", "backoff", "strict_json"],
     &["model"],

@@ -33,7 +33,8 @@ pub struct HostReport {
     pub cloudflared: Cloudflared,
     pub storage_targets: Vec<StorageTarget>,
     pub backups: Vec<Backup>,
-    pub restore_tests: Vec<RestoreTest>,
+    /// As the board keeps them: a backup, what it was found to be, and each check.
+    pub restore_tests: Vec<serde_json::Value>,
     pub pbs_snapshots: Vec<PbsSnapshot>,
     /// The last decisions and outcomes, oldest first, each with the journal's chain at that point: a past that was rewritten or
     /// shortened does not fit what was reported before.
@@ -212,33 +213,6 @@ pub enum Verification {
     Ok,
     Failed,
     None,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RestoreTest {
-    pub vmid: Vmid,
-    pub volid: String,
-    pub started_at: Timestamp,
-    pub finished_at: Timestamp,
-    pub result: RestoreResult,
-    pub checks: Vec<RestoreCheck>,
-    pub seconds: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RestoreResult {
-    Passed,
-    Failed,
-    Skipped,
-    Uncertain,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RestoreCheck {
-    pub name: String,
-    pub ok: bool,
-    pub detail: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

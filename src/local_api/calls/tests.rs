@@ -35,7 +35,8 @@ fn desk() -> Desk {
     let report = Source { host_id: "h".to_owned(), connection, cloudflared: None };
     let journal = Arc::new(Journal::default());
     let (door, _closed) = Door::new(Arc::clone(&journal));
-    Desk::new(control, door, journal, report, Timestamp::from_unix(1))
+    let board = Arc::new(crate::proof::Board::recall(None));
+    Desk::new(control, door, journal, report, board, Timestamp::from_unix(1))
 }
 
 fn error(body: &[u8]) -> (String, String) {

@@ -127,7 +127,8 @@ fn on_guest(world: &mut World, kind: Kind, method: &str, rest: &str, ask: &Ask<'
         ("POST", "/{vmid}/migrate") => lifecycle::migrate(world, kind, ask),
         ("GET", "/{vmid}/rrddata") => guests::rrd(world, kind, ask),
         ("GET", "/{vmid}/interfaces") => guests::interfaces(world, ask),
-        ("GET" | "POST", "/{vmid}/agent/get-osinfo" | "/{vmid}/agent/ping") => {
+        ("POST", "/{vmid}/agent/ping") => guests::agent_ping(world, kind, ask),
+        ("GET", "/{vmid}/agent/get-osinfo") => {
             find_guest(world, kind, ask.vmid()).and(Err(ask::failure("No QEMU guest agent configured")))
         }
         _ => return None,

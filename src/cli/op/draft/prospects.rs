@@ -84,7 +84,7 @@ fn obstacle(op: &Operation, image: &GuestImage, guards: &Guards) -> Option<Strin
     let refused = steps.iter().find_map(|step| consent::permits(step, op, false, image, guards).err())?;
     let remedy = match refused.code {
         RejectCode::EvidenceMissing | RejectCode::EvidenceStale | RejectCode::Threshold => {
-            "; make a backup and draft again, or have it signed by two keys with two roles"
+            "; make the backup and draft again, or have it signed by two keys with two roles"
         }
         RejectCode::GuestRunning => "; stop it before the signed operation is brought",
         _ => "",

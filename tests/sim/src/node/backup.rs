@@ -314,6 +314,9 @@ fn end_guest(world: &mut World, task: TaskId, order: &Order, saving: &Saving) {
         },
         |(_, end)| format!("tar{end}"),
     );
+    if world.faults.backups_leave_nothing {
+        return;
+    }
     world.put_volume(Volume {
         volid: saving.volid.clone(),
         content: "backup".to_owned(),

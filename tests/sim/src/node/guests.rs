@@ -12,6 +12,24 @@ use crate::api::{ApiError, Reply};
 
 const MIB: u64 = 1024 * 1024;
 
+/// `POST /nodes/{node}/qemu/{vmid}/agent/ping`
+pub fn agent_ping(world: &World, kind: Kind, ask: &Ask<'_>) -> Result<Reply, ApiError> {
+    let vmid = ask.vmid();
+    let guest = find_guest(world, kind, vmid)?;
+    let enabled =
+        guest.config().main.get("agent").is_some_and(|agent| agent == "1" || agent.starts_with("1,"));
+    if !enabled {
+        return Err(failure("No QEMU guest agent configured"));
+    }
+    if guest.running.is_none() {
+        return Err(failure(format!("VM {vmid} is not running")));
+    }
+    if world.faults.agents_are_silent {
+        return Err(failure("QEMU guest agent is not running"));
+    }
+    Ok(Reply::data(json!({"result": {}})))
+}
+
 /// `GET /nodes/{node}/lxc` and `…/qemu`: what the caller may see, and no word of the rest.
 pub fn list(world: &World, kind: Kind, ask: &Ask<'_>) -> Reply {
     if world.faults.empty_guest_lists {

@@ -187,6 +187,10 @@ pub struct Faults {
     pub no_broadcast_yet: bool,
     /// Backups in snapshot mode of containers on btrfs fail and leave their snapshot behind.
     pub btrfs_snapshots_cannot_be_mounted: bool,
+    /// Backups end well and leave no file.
+    pub backups_leave_nothing: bool,
+    /// The guest agents of running machines that have one configured do not answer.
+    pub agents_are_silent: bool,
 }
 
 /// Nominal durations in the node's seconds.
