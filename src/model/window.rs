@@ -43,7 +43,7 @@ fn span(part: &str) -> Option<(Option<u64>, u64, u64)> {
         None if day == "daily" => None,
         None => return None,
     };
-    let long = (to + DAY - from) % DAY;
+    let long = if to < from { to + DAY - from } else { to - from };
     (from < DAY && long > 0).then_some((day, from, long))
 }
 
@@ -79,6 +79,7 @@ mod tests {
             ("Sun 23:00-01:00", "2026-11-22T00:30:00Z", false),
             ("daily 22:00-24:00", "2026-11-25T23:59:00Z", true),
             ("daily 22:00-24:00", "2026-11-25T00:00:00Z", false),
+            ("daily 00:00-24:00", "2026-11-25T12:00:00Z", true),
             ("Thu 00:00-00:01", "1970-01-01T00:00:30Z", true),
         ] {
             assert_eq!(holds(window, at), expected, "{window} at {at}");

@@ -215,7 +215,8 @@ impl Volumes {
 
     fn size(&mut self, spot: &Spot<'_>, wanted_gb: u64, text: &str) -> Result<(), PlanFailure> {
         let key = spot.key;
-        let Some(from) = size(text) else {
+        // A subvolume without a quota has `size=0T`.
+        let Some(from) = size(text).filter(|bytes| *bytes > 0) else {
             return Err(unreadable(&format!("the size of {key} is not told ({})", quoted(text))));
         };
         let to = wanted_gb.saturating_mul(GIB);

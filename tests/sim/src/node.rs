@@ -163,6 +163,7 @@ fn on_node(world: &mut World, method: &str, route: &str, ask: &Ask<'_>) -> Optio
         ("GET", "/nodes/{node}/rrddata") => Ok(guests::empty_rrd(world)),
         ("GET", "/cluster/status") => Ok(cluster::status(world)),
         ("GET", "/cluster/resources") => Ok(cluster::resources(world, ask)),
+        ("GET" | "PUT", "/cluster/ha/resources/{sid}") => power::ha_resource(world, ask),
         ("GET", "/cluster/nextid") => cluster::next_id(world, ask),
         ("GET", "/cluster/replication") => Ok(cluster::replication(world, ask)),
         ("GET", "/cluster/options") => Ok(cluster::options(world)),

@@ -170,22 +170,43 @@ fn hand_to_ha(
 ) -> Option<Reply> {
     world.guest(vmid).filter(|guest| guest.kind == kind)?.ha.as_ref()?;
     let upid = world.fork(verb, &vmid.to_string(), caller, move |world, _| {
-        let manager = Caller { auth_id: "root@pam".to_owned() };
-        if verb == "hastart" {
-            world.edit(vmid, |guest| guest.ha = Some("started".to_owned()));
-            world.fork_locked(&task_type(kind, "start"), vmid, &manager, move |world, task| {
-                begin_start(world, kind, vmid, task)
-            });
-        } else {
-            world.edit(vmid, |guest| guest.ha = Some("stopped".to_owned()));
-            world.fork_locked(&task_type(kind, "stop"), vmid, &manager, move |world, _| {
-                let pace = world.pace.stop;
-                Next::Wait(pace, Work::new(move |world, _| halt(world, vmid)))
-            });
-        }
+        ha_does(world, kind, vmid, verb == "hastart");
         Next::Done
     });
     Some(Reply::data(json!(upid)))
+}
+
+/// The manager has the guest started or stopped, in a task of its own.
+fn ha_does(world: &mut World, kind: Kind, vmid: u32, running: bool) {
+    let manager = Caller { auth_id: "root@pam".to_owned() };
+    if running {
+        world.edit(vmid, |guest| guest.ha = Some("started".to_owned()));
+        world.fork_locked(&task_type(kind, "start"), vmid, &manager, move |world, task| {
+            begin_start(world, kind, vmid, task)
+        });
+    } else {
+        world.edit(vmid, |guest| guest.ha = Some("stopped".to_owned()));
+        world.fork_locked(&task_type(kind, "stop"), vmid, &manager, move |world, _| {
+            let pace = world.pace.stop;
+            Next::Wait(pace, Work::new(move |world, _| halt(world, vmid)))
+        });
+    }
+}
+
+/// `GET` and `PUT /cluster/ha/resources/{sid}`: what the manager was told, and to tell it otherwise, which answers at once.
+pub fn ha_resource(world: &mut World, ask: &Ask<'_>) -> Result<Reply, ApiError> {
+    let sid = ask.text("sid").unwrap_or_default();
+    let vmid = sid.split_once(':').and_then(|(_, vmid)| vmid.parse().ok()).unwrap_or_default();
+    let known = world.guest(vmid).and_then(|guest| Some((guest.kind, guest.ha.clone()?)));
+    let Some((kind, state)) = known else { return Err(failure(format!("no such resource '{sid}'"))) };
+    let Some(wanted) = ask.text("state") else {
+        let service = if kind == Kind::Lxc { "ct" } else { "vm" };
+        return Ok(Reply::data(json!({"sid": sid, "type": service, "state": state, "digest": "0"})));
+    };
+    if wanted != state {
+        ha_does(world, kind, vmid, wanted == "started");
+    }
+    Ok(Reply::data(serde_json::Value::Null))
 }
 
 /// The start of a guest within a task that holds its lock.
