@@ -1,5 +1,6 @@
 //! The command line: argv in, exit code out. One file a command; nothing is decided here.
 
+mod apply;
 mod backup;
 mod backups;
 mod config;
@@ -44,6 +45,7 @@ use crate::hub::HubError;
 use crate::paths::StateError;
 use crate::pve::PveError;
 
+use self::apply::ApplyArguments;
 use self::backup::ProveArguments;
 use self::backups::BackupsArguments;
 use self::config::ConfigCommand;
@@ -79,6 +81,7 @@ impl Global {
 enum Command {
     Daemon,
     Plan(PlanArguments),
+    Apply(ApplyArguments),
     Report(ReportArguments),
     Status(StatusArguments),
     Selftest(SelftestArguments),
@@ -108,6 +111,7 @@ impl Command {
         match name {
             "daemon" => line.end(&daemon::PAGE).map(|()| Self::Daemon),
             "plan" => PlanArguments::parse(line).map(Self::Plan),
+            "apply" => ApplyArguments::parse(line).map(Self::Apply),
             "status" => StatusArguments::parse(line).map(Self::Status),
             "report" => ReportArguments::parse(line).map(Self::Report),
             "backup" => {
@@ -266,6 +270,7 @@ fn run_command(global: &Global, command: &Command, output: &mut Output) -> Resul
     match command {
         Command::Daemon => daemon::run(global),
         Command::Plan(arguments) => plan::run(global, arguments, output),
+        Command::Apply(arguments) => apply::run(global, arguments, output),
         Command::Status(arguments) => status::run(global, arguments, output),
         Command::Report(arguments) => report::run(global, arguments, output),
         Command::Prove(what, arguments) => backup::run(global, *what, arguments, output),

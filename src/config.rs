@@ -125,6 +125,8 @@ pub struct AgentSettings {
     pub log: String,
     /// Where the local socket is; `None`: there is none.
     pub socket: Option<PathBuf>,
+    /// The resources that are converged; all if empty. No setting: `apply` is asked for some.
+    pub only: Vec<String>,
 }
 
 /// How backups are made and proven where a guest does not say it.

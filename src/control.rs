@@ -82,6 +82,8 @@ impl Memory {
 pub struct Setup {
     pub host_id: String,
     pub store: store::Store,
+    /// The resources that are converged; all if empty.
+    pub only: Vec<String>,
     pub plan: plan::Settings,
     /// From one look at the node to the next.
     pub reconcile: Duration,
@@ -343,7 +345,10 @@ impl Control {
         }
         self.setup.plan.in_window = self.setup.work.window.holds(clock::now());
         let next_look = book::later(clock::now(), self.setup.reconcile);
-        for guest in self.keeper.guests().to_vec() {
+        let only = &self.setup.only;
+        let is_meant = |guest: &Arc<DesiredGuest>| only.is_empty() || only.contains(&guest.resource_id);
+        for guest in self.keeper.guests().iter().filter(|guest| is_meant(guest)).cloned().collect::<Vec<_>>()
+        {
             if let Some(seen) = look.node.guests.get(&guest.guest.vmid) {
                 let plan = plan::plan_guest(&guest, seen, &self.setup.plan);
                 match self.book.seen(

@@ -376,6 +376,7 @@ fn setup(
     Setup {
         host_id: host_id.to_owned(),
         store: Store::new(state.clone()),
+        only: config.agent.only.clone(),
         plan: plan::Settings {
             shutdown_timeout_s: config.agent.guest_shutdown_s,
             ha_through: config.agent.ha_through,

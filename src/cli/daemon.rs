@@ -32,14 +32,16 @@ pub(super) fn run(global: &Global) -> Result<Exit, Failure> {
     let _until_the_end = logging::start_queued(&config.agent.log);
     match daemon::run(config, &sources) {
         Ok(()) => Ok(Exit::InOrder),
-        Err(DaemonError::State(error)) => Err(error.into()),
-        Err(error) => {
-            let exit = match &error {
-                DaemonError::NoProxmox | DaemonError::Journal(_) => Exit::Configuration,
-                DaemonError::Hub(fault) => http_exit(fault),
-                _ => Exit::Failed,
-            };
-            Err(Failure::new(exit, &error))
-        }
+        Err(error) => Err(failure(error)),
     }
+}
+
+pub(super) fn failure(error: DaemonError) -> Failure {
+    let exit = match error {
+        DaemonError::State(error) => return error.into(),
+        DaemonError::NoProxmox | DaemonError::Journal(_) => Exit::Configuration,
+        DaemonError::Hub(ref fault) => http_exit(fault),
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, &error)
 }

@@ -3,8 +3,8 @@
 use super::line::{Given, Line, Stop};
 use super::page::{Page, repeated};
 use super::{
-    backup, backups, config, daemon, journal, keygen, keyring, op, pin, plan, report, restore_test, selftest,
-    status, version,
+    apply, backup, backups, config, daemon, journal, keygen, keyring, op, pin, plan, report, restore_test,
+    selftest, status, version,
 };
 
 pub(super) static PROGRAM: Page = Page {
@@ -12,6 +12,7 @@ pub(super) static PROGRAM: Page = Page {
     commands: &[
         "daemon",
         "plan",
+        "apply",
         "status",
         "report",
         "backup",
@@ -36,6 +37,7 @@ Usage: felhom-agent [--config FILE] [--set SECTION.KEY=VALUE]... COMMAND
 Commands:
   daemon    runs until it is told to end: converges guests, reports to the hub
   plan      prints what the daemon would do, and why; changes nothing
+  apply     carries that out now, in the foreground
   status    shows what the daemon knows: conditions, resources, work in hand
   report    collects the host report and prints it
   backup    makes a backup of a guest and looks at it
@@ -55,8 +57,8 @@ Options:
   -V, --version            prints the version
   --selftest[=task|=hub]   as selftest, selftest task, selftest hub
 
-Ends with 0 in order, 1 failed, 2 wrong usage, 3 differences (plan --exit-code),
-73 another instance runs, 74 input or output failed, 75 nobody answered: try
+Ends with 0 in order, 1 failed, 2 wrong usage, 3 differences (plan --exit-code,
+apply), 73 another instance runs, 74 input or output failed, 75 nobody answered: try
 again, 77 permission missing, 78 configuration not in order.
 
 Example: felhom-agent plan --exit-code
@@ -76,11 +78,12 @@ Example: felhom-agent help selftest task
 ",
 };
 
-pub(super) static PAGES: [&Page; 33] = [
+pub(super) static PAGES: [&Page; 34] = [
     &PROGRAM,
     &daemon::PAGE,
     &status::PAGE,
     &plan::PAGE,
+    &apply::PAGE,
     &report::PAGE,
     &backup::PAGE,
     &restore_test::PAGE,

@@ -19,15 +19,20 @@ pub(super) struct Output {
 impl Output {
     /// Prints a text that ends in a line feed, or adds one.
     pub(super) fn text(&mut self, text: &str) {
+        self.piece(text);
+        if !text.is_empty() && !text.ends_with('\n') {
+            self.piece("\n");
+        }
+    }
+
+    /// Prints this and nothing more: the line may go on.
+    pub(super) fn piece(&mut self, text: &str) {
         if self.closed || self.failed || text.is_empty() {
             return;
         }
         let mut stdout = io::stdout().lock();
         let mut write = || {
             stdout.write_all(text.as_bytes())?;
-            if !text.ends_with('\n') {
-                stdout.write_all(b"\n")?;
-            }
             stdout.flush()
         };
         match write() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::clock;
 
-use self::screen::Paint;
+pub(super) use self::screen::{Paint, resources};
 use super::exit::Exit;
 use super::indent::indent;
 use super::line::{Given, Line, Stop};
@@ -77,7 +77,7 @@ pub(super) fn run(
 ) -> Result<Exit, Failure> {
     let socket = Socket::of(global, arguments.socket.clone())?;
     let on_terminal = stdout().is_terminal();
-    let paint = if on_terminal { Paint::Colour } else { Paint::Plain };
+    let paint = if on_terminal { Paint::of_terminal() } else { Paint::Plain };
     if !arguments.watch {
         output.text(&shown(&socket, arguments.json, paint)?);
         return Ok(Exit::InOrder);

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
+use super::apply::ApplyArguments;
 use super::backup::ProveArguments;
 use super::backups::BackupsArguments;
 use super::config::ConfigCommand;
@@ -54,6 +55,15 @@ fn each_command_is_read_with_its_arguments() {
         ("daemon", Command::Daemon),
         ("plan", plan(false, false)),
         ("plan --exit-code --json", plan(true, true)),
+        ("apply", Command::Apply(ApplyArguments::default())),
+        (
+            "apply web --json db",
+            Command::Apply(ApplyArguments {
+                json: true,
+                resources: vec!["web".to_owned(), "db".to_owned()],
+                ..ApplyArguments::default()
+            }),
+        ),
         ("report", Command::Report(ReportArguments { send: false })),
         ("report --send", Command::Report(ReportArguments { send: true })),
         ("status", Command::Status(StatusArguments::default())),

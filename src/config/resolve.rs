@@ -218,6 +218,7 @@ impl Resolver<'_> {
             },
             log: self.text("agent.log").unwrap_or_default(),
             socket: self.text("agent.socket").and_then(|text| socket_of(&text)),
+            only: Vec::new(),
         }
     }
 

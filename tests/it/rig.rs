@@ -97,6 +97,7 @@ impl Rig {
         let setup = Setup {
             brake: LocalBrake::default(),
             host_id: HOST.to_owned(),
+            only: Vec::new(),
             store: Store::new(StateDir::open(kit.state.path()).unwrap()),
             plan: plan::Settings::default(),
             reconcile: Duration::from_secs(60),

@@ -1,6 +1,6 @@
 //! The status as one screen for a person. Pure: what is shown comes in, a text goes out.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::super::document::{joined, list, number, shown, text, time, word};
 use crate::model::time::Timestamp;
@@ -8,7 +8,7 @@ use crate::plan::safe;
 
 /// Whether a terminal shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Paint {
+pub(in crate::cli) enum Paint {
     Plain,
     Colour,
 }
@@ -22,6 +22,12 @@ enum Mood {
 }
 
 impl Paint {
+    /// Colour, unless the person does not want any (no-color.org).
+    pub(in crate::cli) fn of_terminal() -> Self {
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        if unwanted { Self::Plain } else { Self::Colour }
+    }
+
     /// The text, as wide as it was asked for whether or not it has a colour.
     fn paint(self, mood: Mood, text: &str) -> String {
         let colour = match mood {
@@ -55,10 +61,7 @@ pub(super) fn render(status: &Value, now: Timestamp, paint: Paint) -> String {
     if let Some(resources) = resources.filter(|resources| !resources.is_empty()) {
         screen.line("");
         screen.line("resources");
-        let width = resources.keys().map(|id| safe(id).chars().count()).max().unwrap_or_default();
-        for (id, resource) in resources {
-            screen.resource(&safe(id), resource, width.min(40));
-        }
+        screen.resources(resources);
     }
     let ops = list(status, "/local/ops/open");
     if !ops.is_empty() {
@@ -78,7 +81,21 @@ pub(super) fn render(status: &Value, now: Timestamp, paint: Paint) -> String {
     screen.text
 }
 
+/// One block a resource.
+pub(in crate::cli) fn resources(resources: &Map<String, Value>, now: Timestamp, paint: Paint) -> String {
+    let mut screen = Screen { text: String::new(), paint, now };
+    screen.resources(resources);
+    screen.text
+}
+
 impl Screen {
+    fn resources(&mut self, resources: &Map<String, Value>) {
+        let width = resources.keys().map(|id| safe(id).chars().count()).max().unwrap_or_default();
+        for (id, resource) in resources {
+            self.resource(&safe(id), resource, width.min(40));
+        }
+    }
+
     fn line(&mut self, line: &str) {
         self.text.push_str(line.trim_end());
         self.text.push('\n');
@@ -122,6 +139,10 @@ impl Screen {
         self.reports(status);
         let busy = joined(status, "/local/busy");
         self.fact("work", Mood::Good, if busy.is_empty() { "nothing in hand" } else { &busy });
+        for task in list(status, "/local/tasks") {
+            let (what, since) = (text(task, "/what"), self.since(task, "/since"));
+            self.line(&format!("            {what}, for {since}  {}", text(task, "/upid")));
+        }
     }
 
     /// Something that is in order or is not: `unreachable: why`, with spaces for programs' underscores.
@@ -282,6 +303,7 @@ mod tests {
             "pid": 4711, "started_at": "2026-11-21T11:50:00Z",
             "halt": {"by": "kill_switch", "message": "the kill switch /x is there", "remedy": "remove /x"},
             "proxmox": {"state": "reachable"}, "looks": 3, "looked_at": "2026-11-21T11:59:58Z", "busy": ["lxc/101"],
+            "tasks": [{"guest": "lxc/101", "what": "start lxc/101", "since": "2026-11-21T11:59:48Z", "upid": "UPID:pve:1"}],
             "reports": {"arrived": 3, "failed": 1, "last_arrived_at": "2026-11-21T11:58:00Z"},
             "journal": {"state": "no_destructive", "message": "segment 2 is damaged"}, "clock": {"state": "trusted"},
             "doubts": [{"guest": "lxc/105", "at": "2026-11-21T11:00:00Z", "what": "start lxc/105", "message": "look at it"}],
@@ -312,6 +334,7 @@ mod tests {
               clock     trusted
               reports   3 arrived, 1 failed, the last 2 min ago
               work      lxc/101
+                        start lxc/101, for 12 s  UPID:pve:1
 
             conditions
               Ready           false     10 s  ResourcesHeld database
