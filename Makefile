@@ -12,7 +12,7 @@ help:
 	@echo 'make selftest  the built or installed binary against this node: changes nothing'
 	@echo 'make musl      the static binary, dist/felhom-agent'
 	@echo 'make install   that binary, the units and the man page below $$(DESTDIR)$$(PREFIX)'
-	@echo 'make bench     the figures'
+	@echo 'make bench     the figures, beside those of proxmoxer and Ansible'
 	@echo 'make fuzz      every fuzz target, FUZZ_SECONDS (60) each'
 	@echo 'make lint      format, clippy, dependencies'
 	@echo 'make peers     a public Proxmox client drives the simulated node'
@@ -45,6 +45,8 @@ musl:
 bench: musl
 	$(CARGO) build --locked --profile bench -p felhom-sim --bins
 	$(CARGO) bench --locked --bench figures
+	@sh contrib/build/ensure.sh python-venv
+	sh tests/sim/peers/cost.sh
 
 # Not part of ci: what a run finds depends on how long it runs.
 fuzz:

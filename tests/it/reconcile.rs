@@ -54,6 +54,21 @@ fn drift_is_corrected_and_then_there_is_nothing_left_to_write() {
 }
 
 #[test]
+fn a_tick_with_nothing_to_do_is_two_calls_and_one_for_each_guest() {
+    let world = World::with_guests(50);
+    let rig = Rig::on(PveSim::start(Options { world, ..Options::default() }));
+    let wanted = |vmid: u32| lxc(&format!("g{vmid}"), json!({"vmid": vmid, "cores": 1, "tags": ["bench"]}));
+    rig.desire(&manifest(1, &(100..150).map(wanted).collect::<Vec<_>>()));
+    rig.settle();
+    for _ in 0..2 {
+        rig.sim.clear_calls();
+        rig.round();
+        let lines: Vec<String> = rig.sim.calls().iter().map(|call| call.line()).collect();
+        assert!(lines.len() <= 2 + 50, "{} calls: {lines:?}", lines.len());
+    }
+}
+
+#[test]
 fn configuration_is_written_before_a_start_and_carries_its_digest() {
     let rig = Rig::new();
     rig.desire(&manifest(1, &[lxc("web", json!({"vmid": 100, "run_state": "running", "cores": 2}))]));
