@@ -16,6 +16,7 @@ mod keyring;
 mod line;
 mod log_queue;
 mod logging;
+mod manifest;
 mod op;
 mod page;
 mod passphrase;
@@ -54,6 +55,7 @@ use self::journal::JournalCommand;
 use self::keygen::KeygenArguments;
 use self::keyring::KeyringCommand;
 use self::line::{Given, Line, Stop};
+use self::manifest::ManifestCommand;
 use self::op::OpCommand;
 use self::pin::PinArguments;
 use self::plan::PlanArguments;
@@ -90,6 +92,7 @@ enum Command {
     Pin(PinArguments),
     Keygen(KeygenArguments),
     Keyring(KeyringCommand),
+    Manifest(ManifestCommand),
     Op(OpCommand),
     Prove(What, ProveArguments),
     Backups(BackupsArguments),
@@ -126,6 +129,7 @@ impl Command {
             "pin" => PinArguments::parse(line).map(Self::Pin),
             "keygen" => KeygenArguments::parse(line).map(Self::Keygen),
             "keyring" => KeyringCommand::parse(line).map(Self::Keyring),
+            "manifest" => ManifestCommand::parse(line).map(Self::Manifest),
             "op" => OpCommand::parse(line).map(Self::Op),
             "version" => line.end(&version::PAGE).map(|()| Self::Version),
             _ => Err(Stop::Help(help::page(line)?)),
@@ -281,6 +285,7 @@ fn run_command(global: &Global, command: &Command, output: &mut Output) -> Resul
         Command::Pin(arguments) => pin::run(arguments, output),
         Command::Keygen(arguments) => keygen::run(arguments, output),
         Command::Keyring(command) => keyring::run(command, output),
+        Command::Manifest(command) => manifest::run(command, output),
         Command::Op(command) => op::run(global, command, output),
         Command::Version => Ok(version::run(output)),
     }

@@ -14,10 +14,12 @@ pub mod brake;
 mod converge;
 mod desired;
 mod event;
+pub mod limit;
 pub mod observer;
 mod operate;
 mod operated;
 mod prove;
+mod restraint;
 mod rights;
 mod settle;
 pub mod store;
@@ -33,18 +35,22 @@ use self::asked::Seen;
 use self::book::{Book, Moment, Verdict};
 use self::brake::{Brake, LocalBrake};
 use self::converge::{Converged, Worker};
-use self::desired::{Accepted, Keeper};
+use self::desired::{Accepted, Keeper, Signatures};
 use self::observer::{Look, Request};
+use self::restraint::Planned;
 use crate::clock;
 use crate::hub::wire::ControlEnvelope;
 use crate::lanes::{Closed, Lanes, Resolution};
 use crate::model::desired::DesiredGuest;
-use crate::model::guest::{GuestId, Vmid};
+use crate::model::guest::{GuestId, RunState, Vmid};
+use crate::model::hold::Halt;
+use crate::model::observed::ReadFault;
 use crate::model::sorted::Set;
-use crate::plan;
+use crate::paths::new_uuid;
+use crate::plan::{self, GuestPlan, NodeObservation};
 use crate::source::Found;
-use crate::status::AgentStatus;
 use crate::status::condition::{ManifestState, Reach, Situation, conditions};
+use crate::status::{AgentStatus, ResourceState, ResourceStatus};
 
 pub use self::asked::{Answer, Query, Reports};
 pub use self::converge::Work;
@@ -89,6 +95,8 @@ pub struct Setup {
     pub reconcile: Duration,
     /// Whether a hub is configured.
     pub hub: bool,
+    /// Desired state is taken only with a signature.
+    pub require_signed: bool,
     pub brake: LocalBrake,
     /// How long the lanes may take to reach a safe point at the end.
     pub stop_within: Duration,
@@ -108,6 +116,8 @@ pub struct Wires {
     pub pokes: Option<Sender<()>>,
     /// To the courier: the hub has operations for us; one has ended. `None` without a hub.
     pub courier: Option<Courier>,
+    /// To the reporter: the status says something new. `None` without a hub.
+    pub changed: Option<Sender<()>>,
     /// Dropped to make everything in a lane that waits stop waiting.
     pub stop: Option<Sender<()>>,
 }
@@ -151,6 +161,10 @@ pub struct Control {
     tests: VecDeque<Asked>,
     /// What was asked for before the first look.
     early: Vec<Asked>,
+    /// The other agent that reports under this host's id.
+    duplicate: Option<String>,
+    /// A resource that others wait for has come in order.
+    unlocked: bool,
 }
 
 /// One look at a time; a wish for another meanwhile is granted right after it.
@@ -163,7 +177,9 @@ enum Looking {
 impl Control {
     /// Reads what was kept from before. `stopped` is the other end of `wires.stop`.
     pub fn new(setup: Setup, wires: Wires, lanes: Lanes, stopped: Receiver<()>, memory: Memory) -> Self {
-        let mut keeper = Keeper::recall(setup.host_id.clone(), setup.store.clone());
+        let signatures =
+            Signatures { are_required: setup.require_signed, trust: Arc::clone(&setup.work.operating.trust) };
+        let mut keeper = Keeper::recall(setup.host_id.clone(), setup.store.clone(), signatures);
         if memory.blocked {
             keeper.block(true);
         }
@@ -194,6 +210,8 @@ impl Control {
             clearing: Set::new(),
             tests: VecDeque::new(),
             early: Vec::new(),
+            duplicate: None,
+            unlocked: false,
         };
         control.adopt();
         if let Some((vmid, message)) = memory.panicked {
@@ -254,9 +272,13 @@ impl Control {
                 self.reports.failed += 1;
                 self.hub = Reach::Unreachable(message);
             }
+            Event::Duplicate(other) => self.duplicate = other,
             Event::Signal(Signal::Refresh) => self.refresh(),
             Event::Signal(Signal::Stop | Signal::HandOver) => {}
             Event::Query(query) => self.asked(query),
+        }
+        if std::mem::take(&mut self.unlocked) {
+            self.look();
         }
         self.restate();
     }
@@ -320,6 +342,7 @@ impl Control {
     /// Makes the book and the status speak of the desired state in force.
     fn adopt(&mut self) {
         let now = clock::now();
+        self.setup.work.limit.adopt(self.keeper.generation(), self.keeper.guests().len());
         self.book.adopt(self.keeper.guests(), self.keeper.generation(), Instant::now());
         self.tell_settled();
         for (guest, doubt) in self.setup.work.journal.doubts() {
@@ -345,25 +368,32 @@ impl Control {
         }
         self.setup.plan.in_window = self.setup.work.window.holds(clock::now());
         let next_look = book::later(clock::now(), self.setup.reconcile);
-        let only = &self.setup.only;
-        let is_meant = |guest: &Arc<DesiredGuest>| only.is_empty() || only.contains(&guest.resource_id);
-        for guest in self.keeper.guests().iter().filter(|guest| is_meant(guest)).cloned().collect::<Vec<_>>()
-        {
-            if let Some(seen) = look.node.guests.get(&guest.guest.vmid) {
-                let plan = plan::plan_guest(&guest, seen, &self.setup.plan);
-                match self.book.seen(
-                    &guest,
-                    seen,
-                    &plan,
-                    Moment { began: look.began, next_look, halt: self.brake.halt() },
-                ) {
-                    Verdict::Say(finding) => self.say(&guest, finding, None),
-                    Verdict::Work(finding) => {
-                        self.say(&guest, finding, None);
-                        self.dispatch(guest);
-                    }
-                    Verdict::Nothing => {}
+        let halt = self.brake.halt();
+        let plans = self.plans(&look.node);
+        let mut have_left = Vec::new();
+        for (guest, plan) in &plans {
+            if !(self.setup.only.is_empty() || self.setup.only.contains(&guest.resource_id)) {
+                continue;
+            }
+            let Some(seen) = look.node.guests.get(&guest.guest.vmid) else { continue };
+            let hold =
+                halt.clone().map(Halt::into_hold).or_else(|| self.restraint(guest, seen, plan, &plans));
+            if Keeper::is_leaving(guest) && is_stopped(plan) {
+                have_left.push(guest.guest);
+            }
+            match self.book.seen(guest, seen, plan, Moment { began: look.began, next_look, hold }) {
+                Verdict::Say(finding) => self.say(guest, finding, None),
+                Verdict::Work(finding) => {
+                    self.say(guest, finding, None);
+                    self.dispatch(Arc::clone(guest));
                 }
+                Verdict::Nothing => {}
+            }
+        }
+        for guest in have_left {
+            if !self.book.is_busy(guest.vmid) && self.keeper.has_left(guest) {
+                log::info!("{guest} has left the manifest, is stopped, and is not managed any more");
+                self.adopt();
             }
         }
         self.seen = Some(Seen { node: look.node, at: clock::now() });
@@ -373,6 +403,15 @@ impl Control {
         if again {
             self.look();
         }
+    }
+
+    /// Each managed guest that was looked at, with its plan.
+    fn plans(&self, node: &NodeObservation) -> Vec<Planned> {
+        let plan = |guest: &Arc<DesiredGuest>| {
+            let seen = node.guests.get(&guest.guest.vmid)?;
+            Some((Arc::clone(guest), plan::plan_guest(guest, seen, &self.setup.plan)))
+        };
+        self.keeper.guests().iter().filter_map(plan).collect()
     }
 
     fn dispatch(&mut self, guest: Arc<DesiredGuest>) {
@@ -402,7 +441,7 @@ impl Control {
         }
         // While it was worked on, looks passed the guest over: what is desired of it since then was not looked at.
         let is_current = generation == self.keeper.generation() && self.keeper.guests().contains(&guest);
-        if is_superseded || !is_current {
+        if is_superseded || !is_current || Keeper::is_leaving(&guest) {
             self.look();
         }
     }
@@ -416,7 +455,22 @@ impl Control {
         let before = self.status.resources.get(&guest.resource_id);
         let status = crate::status::resource::status(finding, action, before, clock::now());
         told::resource(&format!("{} ({})", guest.resource_id, guest.guest), before, &status);
+        let is_ready = |status: &ResourceStatus| (status.state == ResourceState::Ready, status.generation);
+        let was_ready = before.map(is_ready);
+        if status.state == ResourceState::Ready && was_ready != Some(is_ready(&status)) {
+            self.unlocked |= self.is_awaited(&guest.resource_id);
+        }
+        if self.status.resources.get(&guest.resource_id) != Some(&status) {
+            self.has_changed();
+        }
         self.status.resources.insert(guest.resource_id.clone(), status);
+    }
+
+    /// The reporter tells the hub, unless it is about to already.
+    fn has_changed(&self) {
+        if let Some(changed) = &self.wires.changed {
+            changed.try_send(()).ok();
+        }
     }
 
     fn envelope(&mut self, envelope: &ControlEnvelope) {
@@ -459,12 +513,16 @@ impl Control {
             proxmox: self.proxmox.clone(),
             hub: self.hub.clone(),
             keyring: self.setup.work.operating.trust.fault(),
+            duplicate: self.duplicate.clone(),
             halt: halt.clone(),
             clock: Some(journal.clock(now)),
             journal: Some(journal.health().into_fault()),
         };
         let stated = conditions(&situation, &self.status.resources, &self.status.conditions, now);
         told::conditions(&self.status.conditions, &stated);
+        if self.status.conditions != stated || self.keeper.identity().0 != self.status.manifest_generation {
+            self.has_changed();
+        }
         self.status.conditions = stated;
         self.status.paused = halt.is_some();
         self.status.at = now;
@@ -501,6 +559,12 @@ impl Control {
     }
 }
 
+/// A guest that is gone is stopped too.
+fn is_stopped(plan: &GuestPlan) -> bool {
+    let is_gone = plan.failure.as_ref().is_some_and(|failure| failure.code == ReadFault::GUEST_MISSING);
+    is_gone || (plan.run_state == RunState::Stopped && plan.is_in_order())
+}
+
 fn list(guests: &[GuestId]) -> String {
     guests.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
@@ -510,6 +574,8 @@ fn empty_status(host_id: &str) -> AgentStatus {
         schema: AgentStatus::SCHEMA,
         host_id: host_id.to_owned(),
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        // Where the system gives no randomness two agents are not told apart.
+        instance: new_uuid().unwrap_or_default(),
         manifest_generation: None,
         observed_generation: None,
         manifest_sha256: None,

@@ -11,6 +11,7 @@ mod signals;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
 use thiserror::Error;
@@ -21,6 +22,7 @@ use self::signals::{Heard, Signals};
 use crate::clock;
 use crate::config::{self, Config, DesiredSource, HubSettings, Mode, Needs, Sources};
 use crate::control::brake::LocalBrake;
+use crate::control::limit::Limit;
 use crate::control::{Control, Event, Memory, Operating, Setup, Signal, Wires, Work, observer, store::Store};
 use crate::http::HttpError;
 use crate::hub;
@@ -245,10 +247,18 @@ impl Threads {
         let operations = Operations::new(trust, journal);
         let door = operations.door.clone();
         let operating = operating(config, host_id, trust);
-        let courier =
-            operations.start(config, host_id, (&connection, &events, &stopped), &farewells, &mut others)?;
-        let setup = setup(config, host_id, state, (connection, Arc::clone(journal), operating));
+        let limit = Limit::recall(state.clone(), config.agent.blast_radius);
+        let courier = operations.start(
+            config,
+            host_id,
+            (&connection, &limit),
+            (&events, &stopped),
+            &farewells,
+            &mut others,
+        )?;
+        let setup = setup(config, host_id, state, (connection, Arc::clone(journal), operating, limit));
         let board = Arc::clone(&setup.work.board);
+        let (change, changes) = bounded(1);
         let wires = Wires {
             ticks: reconciles,
             events: inbox,
@@ -256,6 +266,7 @@ impl Threads {
             looks,
             pokes,
             courier,
+            changed: config.hub.as_ref().map(|_| change),
             stop: Some(stop),
         };
         let lanes = Lanes::new(lanes::Settings { idle: config.limits.lane_idle });
@@ -271,7 +282,7 @@ impl Threads {
         if let Some(hub) = &config.hub {
             let setup = reporter(config, hub, host_id, sequence)?;
             let (intervals, tell) = (timer.intervals(), events.clone());
-            let body = move || reporter::run(setup, &reports, &intervals, &tell);
+            let body = move || reporter::run(setup, (&reports, &changes), &intervals, &tell);
             others.push(("reporter", spawn("reporter", &farewells, body)?));
         }
         Ok(Self { local, events, control, timer, door, others, ended })
@@ -369,7 +380,7 @@ fn setup(
     config: &Config,
     host_id: &str,
     state: &StateDir,
-    (connection, journal, operating): (Arc<pve::Connection>, Arc<Journal>, Operating),
+    (connection, journal, operating, limit): (Arc<pve::Connection>, Arc<Journal>, Operating, Limit),
 ) -> Setup {
     let limits = &config.limits;
     let count = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
@@ -384,6 +395,7 @@ fn setup(
         },
         reconcile: config.agent.reconcile,
         hub: config.hub.is_some(),
+        require_signed: config.agent.require_signed,
         stop_within: config.agent.stop,
         brake: LocalBrake {
             kill_switch: Some(config.ops.kill_switch.clone()),
@@ -393,6 +405,8 @@ fn setup(
             connection,
             journal,
             operating,
+            limit,
+            boot_grace_until: boot_grace_until(config),
             permits: Permits::new(lanes::Limits {
                 power: count(limits.power),
                 config: count(limits.config),
@@ -407,6 +421,12 @@ fn setup(
             proof: config.proof.clone(),
         },
     }
+}
+
+/// When the node has been up for long enough; `None` if it has.
+fn boot_grace_until(config: &Config) -> Option<Instant> {
+    let up = Duration::from_secs(clock::uptime_s()?);
+    Some(Instant::now() + config.agent.boot_grace.checked_sub(up)?)
 }
 
 fn source(config: &Config, host_id: &str) -> Result<Option<Source>, DaemonError> {

@@ -141,6 +141,19 @@ pub fn read(
     Ok(desired)
 }
 
+/// Whether a document is in an envelope, good or bad.
+pub fn is_envelope(bytes: &[u8]) -> bool {
+    json(bytes).is_ok_and(|document| document.first(ENVELOPE).is_some())
+}
+
+/// The host that a document is for, if it says so.
+pub fn host_id(bytes: &[u8]) -> Option<String> {
+    match json(bytes).ok()?.first("host_id") {
+        Some(Json::Text(host_id)) => Some(host_id.clone()),
+        _ => None,
+    }
+}
+
 fn json(bytes: &[u8]) -> Result<Json, ManifestError> {
     if bytes.len() > MAX_BYTES {
         return Err(ManifestError::TooLarge { found: bytes.len() });

@@ -17,7 +17,7 @@ mod worker;
 
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, after, bounded, never, select};
 
 use crate::control::{Answer, Event, Query};
 use crate::hub::client::Acknowledged;
@@ -33,6 +33,9 @@ use self::schedule::Schedule;
 /// Control answers from memory: if it cannot within this, the report goes without its word.
 const CONTROL_WITHIN: Duration = Duration::from_secs(2);
 
+/// A status that has changed is put to the hub after this, with what has changed meanwhile.
+const SETTLES: Duration = Duration::from_secs(2);
+
 /// What the reporter is given at its start.
 #[derive(Debug)]
 pub struct Setup {
@@ -44,12 +47,39 @@ pub struct Setup {
 }
 
 /// Reports at each tick until `ticks` is disconnected.
-pub fn run(setup: Setup, ticks: &Receiver<()>, intervals: &Intervals, control: &Sender<Event>) {
+pub fn run(
+    setup: Setup,
+    (ticks, changes): (&Receiver<()>, &Receiver<()>),
+    intervals: &Intervals,
+    control: &Sender<Event>,
+) {
     let Setup { mut collector, hub, interval } = setup;
     let mut schedule = Schedule::new(interval);
     let mut mirror = Mirror::default();
     let mut was_reached = None;
-    while ticks.recv().is_ok() {
+    // When what has changed is told, unless a report goes out before.
+    let mut telling = None;
+    loop {
+        let alarm = telling.clone().unwrap_or_else(never);
+        select! {
+            recv(ticks) -> tick => if tick.is_err() { return },
+            recv(changes) -> change => {
+                if change.is_err() {
+                    return;
+                }
+                telling.get_or_insert_with(|| after(SETTLES));
+                continue;
+            }
+            recv(alarm) -> _time => {
+                telling = None;
+                // A hub that takes no report is left alone until it does.
+                if let (Some(true), Some(told)) = (was_reached, ask_control(control)) {
+                    mirror.follow(&hub, &told.status, schedule.interval(), control);
+                }
+                continue;
+            }
+        }
+        telling = None;
         let told = ask_control(control);
         let is_silent = told.is_none();
         let status = told.as_ref().map(|told| told.status.clone());
@@ -68,7 +98,7 @@ pub fn run(setup: Setup, ticks: &Receiver<()>, intervals: &Intervals, control: &
                 adopt(&mut schedule, &answer);
                 control.send(Event::Envelope(answer.envelope)).ok();
                 if let Some(status) = &status {
-                    mirror.follow(&hub, status);
+                    mirror.follow(&hub, status, schedule.interval(), control);
                 }
                 schedule.arrived()
             }

@@ -22,6 +22,9 @@ pub struct AgentStatus {
     pub schema: u32,
     pub host_id: String,
     pub agent_version: String,
+    /// Which run of which agent wrote it: another for every start.
+    #[serde(default)]
+    pub instance: String,
     /// Of the accepted manifest; absent while there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest_generation: Option<u64>,
@@ -74,6 +77,21 @@ pub enum ResourceState {
     Failed,
     UnknownResource,
     InvalidSpec,
+}
+
+impl ResourceState {
+    /// As the wire writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Reconciling => "reconciling",
+            Self::Ready => "ready",
+            Self::Held => "held",
+            Self::Failed => "failed",
+            Self::UnknownResource => "unknown_resource",
+            Self::InvalidSpec => "invalid_spec",
+        }
+    }
 }
 
 impl From<RefusedState> for ResourceState {

@@ -3,8 +3,8 @@
 use super::line::{Given, Line, Stop};
 use super::page::{Page, repeated};
 use super::{
-    apply, backup, backups, config, daemon, journal, keygen, keyring, op, pin, plan, report, restore_test,
-    selftest, status, version,
+    apply, backup, backups, config, daemon, journal, keygen, keyring, manifest, op, pin, plan, report,
+    restore_test, selftest, status, version,
 };
 
 pub(super) static PROGRAM: Page = Page {
@@ -24,6 +24,7 @@ pub(super) static PROGRAM: Page = Page {
         "pin",
         "keygen",
         "keyring",
+        "manifest",
         "op",
         "version",
         "help",
@@ -49,6 +50,7 @@ Commands:
   pin       prints the SHA-256 of a certificate, for pin_sha256
   keygen    makes a key that signs operations
   keyring   shows, makes and signs keyrings: who may sign operations
+  manifest  signs desired state
   op        drafts, shows, signs, verifies, submits and follows operations
   version   prints the version
   help      prints the help of a command, as COMMAND --help does
@@ -78,7 +80,7 @@ Example: felhom-agent help selftest task
 ",
 };
 
-pub(super) static PAGES: [&Page; 34] = [
+pub(super) static PAGES: [&Page; 36] = [
     &PROGRAM,
     &daemon::PAGE,
     &status::PAGE,
@@ -104,6 +106,8 @@ pub(super) static PAGES: [&Page; 34] = [
     &keyring::show::PAGE,
     &keyring::draft::PAGE,
     &keyring::sign::PAGE,
+    &manifest::PAGE,
+    &manifest::sign::PAGE,
     &op::PAGE,
     &op::draft::PAGE,
     &op::show::PAGE,

@@ -77,7 +77,7 @@ impl OpCommand {
         match PAGE.command(&word)? {
             "draft" => DraftArguments::parse(line).map(|arguments| Self::Draft(Box::new(arguments))),
             "show" => ShowArguments::parse(line).map(Self::Show),
-            "sign" => SignArguments::parse(line).map(Self::Sign),
+            "sign" => SignArguments::parse(line, &sign::PAGE).map(Self::Sign),
             "verify" => VerifyArguments::parse(line).map(Self::Verify),
             "submit" => SubmitArguments::parse(line).map(Self::Submit),
             _ => StatusArguments::parse(line).map(Self::Status),

@@ -55,9 +55,6 @@ pub fn not_supported(action: &Action) -> Option<String> {
             Some(format!("this version manages no resources of the node: remove {resource_id} by hand"))
         }
         Action::JobShell { .. } => Some("this version runs no commands: run it by hand".to_owned()),
-        Action::LimitRelease { .. } => Some(
-            "this version has no limit on how many guests are changed at once: nothing to release".to_owned(),
-        ),
         Action::GuestDestroy { .. }
         | Action::GuestRollback { .. }
         | Action::GuestRestoreOver { .. }
@@ -67,6 +64,7 @@ pub fn not_supported(action: &Action) -> Option<String> {
         | Action::VolumeDelete { .. }
         | Action::VolumeDetach { .. }
         | Action::ConfigDestructive { .. }
+        | Action::LimitRelease { .. }
         | Action::FloorRaise { .. }
         | Action::TrustUpdate { .. } => None,
     }

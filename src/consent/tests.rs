@@ -465,7 +465,6 @@ fn what_no_token_may_do_is_refused_with_what_to_do_by_hand() {
         Action::GuestUnlock { lock: "backup".to_owned() },
         Action::ResourceDelete { resource_id: "r".to_owned() },
         Action::JobShell { command_sha256: "0".repeat(64), timeout_s: 1 },
-        Action::LimitRelease { generation: 1 },
     ] {
         let rejected = steps_of(&op(action, &image), &image).unwrap_err();
         assert_eq!(rejected.code, RejectCode::NotSupported);

@@ -123,6 +123,15 @@ impl Control {
         for guest in &mut plan.guests {
             self.worker.rights.check_known(guest, &self.setup.work.connection.token_id);
         }
+        let look = self.plans(node);
+        for guest in &mut plan.guests {
+            let wanted = self.keeper.guests().iter().find(|wanted| wanted.guest == guest.guest);
+            let (Some(wanted), Some(seen)) = (wanted, node.guests.get(&guest.guest.vmid)) else { continue };
+            if let Some(hold) = self.restraint(wanted, seen, guest, &look) {
+                guest.steps.clear();
+                guest.hold = Some(hold);
+            }
+        }
         Some(Planned { plan, looked_at: *at })
     }
 }

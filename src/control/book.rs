@@ -15,7 +15,7 @@ use crate::lanes::Resolution;
 use crate::model::desired::DesiredGuest;
 use crate::model::drift::Drift;
 use crate::model::guest::{GuestId, RunState, Vmid};
-use crate::model::hold::{Halt, Hold};
+use crate::model::hold::Hold;
 use crate::model::observed::{GuestObservation, Presence, Reading};
 use crate::model::outcome::Recourse;
 use crate::model::sorted::Map;
@@ -95,8 +95,8 @@ struct Appearance {
 pub(super) struct Moment {
     pub(super) began: Instant,
     pub(super) next_look: Timestamp,
-    /// Why nothing may be changed now.
-    pub(super) halt: Option<Halt>,
+    /// Why nothing may be done about this guest now.
+    pub(super) hold: Option<Hold>,
 }
 
 /// What to do after a guest was looked at.
@@ -156,9 +156,9 @@ impl Book {
         if entry.look_again(seen) == Again::NoLongerInDoubt {
             self.settled.push((guest.guest, "it looks different now"));
         }
-        let progress = match (judge(plan, moment.next_look), moment.halt) {
+        let progress = match (judge(plan, moment.next_look), moment.hold) {
             (Some(progress), _) => progress,
-            (None, Some(halt)) => Progress::Held(halt.into_hold()),
+            (None, Some(hold)) => Progress::Held(hold),
             (None, None) => {
                 if entry.failed.is_none() {
                     entry.failed =

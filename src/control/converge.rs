@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, TryRecvError};
 
 use super::brake::{Brake, Go, Revision};
+use super::limit::{Limit, disrupts};
 use super::operate::Operating;
+use super::restraint;
 use super::rights::Rights;
 use crate::clock;
 use crate::config::ProofSettings;
@@ -20,6 +22,7 @@ use crate::lanes::{Class, Permit, Permits};
 use crate::model::desired::DesiredGuest;
 use crate::model::guest::GuestId;
 use crate::model::hold::{Halt, Hold, HoldReason};
+use crate::model::observed::GuestObservation;
 use crate::model::outcome::{Failure, Outcome, Recourse};
 use crate::model::step::Step;
 use crate::model::window::Window;
@@ -59,6 +62,10 @@ pub struct Work {
     /// What is known of backups and restore tests.
     pub board: Arc<Board>,
     pub proof: ProofSettings,
+    /// How many guests one generation may stop or restart.
+    pub limit: Limit,
+    /// Until then guests that the node starts by itself are left to it.
+    pub boot_grace_until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -276,6 +283,9 @@ impl Job<'_> {
             }
         };
         journal.decision(guest, &what, None);
+        if let Some(hold) = self.restrained(&look.seen) {
+            return Some(End::Held(hold));
+        }
         match self.permit(approved.step()) {
             Granted::Now => {}
             Granted::AfterAWait => return None,
@@ -299,6 +309,17 @@ impl Job<'_> {
         }
         self.shutdown_failed = true;
         None
+    }
+
+    /// What control looked at before it sent this job out, by what is true now; and the guest is counted from here on.
+    fn restrained(&self, seen: &GuestObservation) -> Option<Hold> {
+        let work = &self.worker.work;
+        let plan = self.plan.as_ref()?;
+        if let Some(hold) = restraint::boot_grace(work.boot_grace_until, seen, plan) {
+            return Some(hold);
+        }
+        let stops = plan.steps.iter().any(|planned| disrupts(&planned.step));
+        stops.then(|| work.limit.claim(self.guest.guest).err()).flatten()
     }
 
     fn step(&mut self, approved: Approved, reason: &str) -> Option<End> {

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use super::store::{FoundNote, Note, Store};
-use crate::manifest;
-use crate::model::desired::{DesiredGuest, DesiredState, RefusedResource};
+use crate::manifest::{self, ManifestError};
+use crate::model::desired::{DesiredGuest, DesiredState, DriftPolicy, RefusedResource, WantedRun};
+use crate::model::guest::GuestId;
 use crate::model::sorted::Map;
 use crate::model::time::Timestamp;
+use crate::ops::trust::TrustStore;
 use crate::source::Found;
 use crate::status::condition::ManifestState;
 use crate::status::{HistoryEntry, ResourceStatus};
@@ -32,6 +34,7 @@ pub(super) enum Accepted {
 pub(super) struct Keeper {
     host_id: String,
     store: Store,
+    signatures: Signatures,
     note: Note,
     current: Option<Current>,
     /// The note was there and could not be read: it is written anew at the next word about it.
@@ -40,6 +43,24 @@ pub(super) struct Keeper {
     fault: Option<String>,
 }
 
+/// Who may sign desired state, and whether somebody must.
+#[derive(Clone, Debug)]
+pub(super) struct Signatures {
+    pub(super) are_required: bool,
+    pub(super) trust: Arc<TrustStore>,
+}
+
+impl Signatures {
+    fn read(&self, bytes: &[u8], host_id: &str, at: Timestamp) -> Result<DesiredState, ManifestError> {
+        manifest::read(bytes, host_id, at, self.are_required, &|envelope| {
+            self.trust.open_manifest(envelope, at)
+        })
+    }
+}
+
+/// How a guest that has left the manifest is called while it is still to be stopped: no resource can have such an id.
+const LEAVING: &str = "removed/";
+
 #[derive(Debug)]
 struct Current {
     state: DesiredState,
@@ -47,7 +68,10 @@ struct Current {
 }
 
 impl Current {
-    fn new(state: DesiredState) -> Self {
+    /// With the guests that have left it and are still to be stopped.
+    fn new(mut state: DesiredState, leaving: &[String]) -> Self {
+        state.guests.extend(leaving.iter().filter_map(|entry| leaving_guest(entry)));
+        state.guests.sort_by_key(|guest| guest.guest);
         let guests = state.guests.iter().cloned().map(Arc::new).collect();
         Self { state, guests }
     }
@@ -55,7 +79,7 @@ impl Current {
 
 impl Keeper {
     /// As it was when the agent last ran.
-    pub(super) fn recall(host_id: String, store: Store) -> Self {
+    pub(super) fn recall(host_id: String, store: Store, signatures: Signatures) -> Self {
         let (note, mut fault) = match store.note() {
             FoundNote::None => (Note::default(), None),
             FoundNote::Read(note) => (note, None),
@@ -71,8 +95,8 @@ impl Keeper {
             // As of when it was accepted: that it has expired since then does not unmake it.
             Ok(Some(bytes)) => {
                 let accepted_at = note.accepted_at.unwrap_or_else(|| Timestamp::from_unix(0));
-                match manifest::parse(&bytes, &host_id, accepted_at) {
-                    Ok(state) => current = Some(Current::new(state)),
+                match signatures.read(&bytes, &host_id, accepted_at) {
+                    Ok(state) => current = Some(Current::new(state, &note.leaving)),
                     Err(error) => fault = Some(format!("the kept desired state: {error}")),
                 }
             }
@@ -81,7 +105,7 @@ impl Keeper {
         if let Some(fault) = &fault {
             log::error!("{fault}");
         }
-        Self { host_id, store, note, current, note_lost, fault }
+        Self { host_id, store, signatures, note, current, note_lost, fault }
     }
 
     pub(super) fn state_at_start(&self) -> ManifestState {
@@ -155,7 +179,7 @@ impl Keeper {
                 )),
             },
             Found::Unavailable(message) => Accepted::Unavailable(message),
-            Found::Document(bytes) => match manifest::parse(&bytes, &self.host_id, now) {
+            Found::Document(bytes) => match self.signatures.read(&bytes, &self.host_id, now) {
                 Ok(state) => self.take(state, &bytes, now),
                 Err(error) => self.refuse(None, error.to_string(), now),
             },
@@ -171,17 +195,61 @@ impl Keeper {
         if let Err(error) = manifest::goes_back(&state, Some(floor)) {
             return self.refuse(Some(&state), error.to_string(), now);
         }
-        let note = Note { generation: state.generation, accepted_at: Some(now), ..self.note.clone() };
+        let leaving = self.leaving(&state);
+        let note =
+            Note { generation: state.generation, accepted_at: Some(now), leaving, ..self.note.clone() };
         // The note first: with it lost and the manifest kept, an older manifest could come back.
         let kept = self.store.keep_note(&note).and_then(|()| self.store.keep_manifest(bytes));
         if let Err(error) = kept {
             log::error!("the desired state is in force but will not survive a restart: {error}");
         }
         log::info!("desired state: generation {}, {} guests", state.generation, state.guests.len());
+        self.current = Some(Current::new(state, &note.leaving));
         self.note = note;
-        self.current = Some(Current::new(state));
         self.fault = None;
         Accepted::New
+    }
+
+    /// The guests that `next` does not name any more and that are to be stopped for it. One whose resource or number is still named
+    /// has not left, whatever is wrong with it; one that was not to be changed is not stopped either.
+    fn leaving(&self, next: &DesiredState) -> Vec<String> {
+        let goes = |guest: &&Arc<DesiredGuest>| {
+            guest.policy.stop_on_remove && !guest.suspend && guest.drift == DriftPolicy::Correct
+        };
+        let entry = |guest: &Arc<DesiredGuest>| format!("{} {}", guest.guest, guest.resource_id);
+        let mut leaving = self.note.leaving.clone();
+        leaving.extend(self.guests().iter().filter(goes).map(entry));
+        leaving.retain(|entry| {
+            leaving_guest(entry).is_some_and(|guest| {
+                let id = guest.resource_id.trim_start_matches(LEAVING);
+                let is_named = next.guests.iter().any(|guest| guest.resource_id == id)
+                    || next.refused.iter().any(|refused| refused.resource_id == id);
+                !is_named && !next.claimed.contains(&guest.guest.vmid)
+            })
+        });
+        leaving
+    }
+
+    /// Whether it has left the manifest and is only there to be stopped.
+    pub(super) fn is_leaving(guest: &DesiredGuest) -> bool {
+        guest.resource_id.starts_with(LEAVING)
+    }
+
+    /// Nothing is to be done about the guest any more; `false` if that could not be kept.
+    pub(super) fn has_left(&mut self, guest: GuestId) -> bool {
+        let mut note = self.note.clone();
+        note.leaving.retain(|entry| leaving_guest(entry).is_some_and(|leaving| leaving.guest != guest));
+        if let Err(error) = self.store.keep_note(&note) {
+            log::error!("cannot keep that {guest} is stopped: {error}");
+            return false;
+        }
+        self.note = note;
+        if let Some(current) = &mut self.current {
+            let stays = |other: &DesiredGuest| other.guest != guest || !Self::is_leaving(other);
+            current.state.guests.retain(stays);
+            current.guests.retain(|other| stays(other));
+        }
+        true
     }
 
     fn refuse(&self, state: Option<&DesiredState>, message: String, at: Timestamp) -> Accepted {
@@ -221,11 +289,21 @@ impl Keeper {
     }
 }
 
+/// `lxc/101 web`: wanted of it is that it is stopped, and nothing else.
+fn leaving_guest(entry: &str) -> Option<DesiredGuest> {
+    let (guest, resource_id) = entry.split_once(' ')?;
+    let guest = DesiredGuest::new(&format!("{LEAVING}{resource_id}"), guest.parse().ok()?);
+    Some(DesiredGuest { run_state: Some(WantedRun::Stopped), ..guest })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Accepted, Keeper};
+    use std::sync::Arc;
+
+    use super::{Accepted, Keeper, Signatures};
     use crate::control::store::Store;
     use crate::model::time::Timestamp;
+    use crate::ops::trust::TrustStore;
     use crate::paths::StateDir;
     use crate::source::Found;
     use crate::status::condition::ManifestState;
@@ -242,11 +320,12 @@ mod tests {
 
     struct Place {
         folder: tempfile::TempDir,
+        must_be_signed: bool,
     }
 
     impl Place {
         fn new() -> Self {
-            Self { folder: tempfile::tempdir().unwrap() }
+            Self { folder: tempfile::tempdir().unwrap(), must_be_signed: false }
         }
 
         fn store(&self) -> Store {
@@ -254,7 +333,9 @@ mod tests {
         }
 
         fn keeper(&self) -> Keeper {
-            Keeper::recall("h1".to_owned(), self.store())
+            let trust = TrustStore::new(self.folder.path().join("keyring.json"), None, Arc::default());
+            let signatures = Signatures { are_required: self.must_be_signed, trust: Arc::new(trust) };
+            Keeper::recall("h1".to_owned(), self.store(), signatures)
         }
 
         fn state_dir(&self) -> StateDir {
@@ -340,6 +421,81 @@ mod tests {
         assert!(matches!(keeper.state_at_start(), ManifestState::Unavailable(_)));
         assert!(matches!(keeper.offer(manifest(6, 2), now()), Accepted::Refused { .. }));
         assert_eq!(keeper.offer(manifest(7, 2), now()), Accepted::New);
+    }
+
+    fn of(resources: &[(&str, u32, &str)], generation: u64) -> Found {
+        let resource = |(id, vmid, more): &(&str, u32, &str)| {
+            format!(r#"{{"id":"{id}","kind":"lxc_guest"{more},"spec":{{"vmid":{vmid}}}}}"#)
+        };
+        let resources: Vec<String> = resources.iter().map(resource).collect();
+        let text = format!(
+            r#"{{"api_version":"felhom/v1","host_id":"h1","generation":{generation},"resources":[{}]}}"#,
+            resources.join(",")
+        );
+        Found::Document(text.into_bytes())
+    }
+
+    fn names(keeper: &Keeper) -> Vec<String> {
+        keeper.guests().iter().map(|guest| format!("{} {}", guest.guest, guest.resource_id)).collect()
+    }
+
+    #[test]
+    fn a_guest_that_leaves_is_stopped_once_where_that_was_said_and_over_a_restart_too() {
+        const STOP: &str = r#","on_remove":"stop""#;
+        let place = Place::new();
+        let mut keeper = place.keeper();
+        let suspended = format!(r#"{STOP},"suspend":true"#);
+        let reported = format!(r#"{STOP},"drift":"report""#);
+        let first = [
+            ("web", 101, STOP),
+            ("db", 102, ""),
+            ("moved", 103, STOP),
+            ("broken", 104, STOP),
+            ("renamed", 105, STOP),
+            ("left-alone", 106, &suspended),
+            ("watched", 107, &reported),
+        ];
+        assert_eq!(keeper.offer(of(&first, 1), now()), Accepted::New);
+        let second = [("moved", 203, ""), ("broken", 104, r#","no":1"#), ("other", 105, "")];
+        assert_eq!(keeper.offer(of(&second, 2), now()), Accepted::New);
+        let mut again = place.keeper();
+        for keeper in [&keeper, &again] {
+            assert_eq!(names(keeper), ["lxc/101 removed/web", "lxc/105 other", "lxc/203 moved"]);
+        }
+        let web = again.guests()[0].clone();
+        assert!(Keeper::is_leaving(&web) && again.has_left(web.guest));
+        assert_eq!(names(&place.keeper()), ["lxc/105 other", "lxc/203 moved"]);
+    }
+
+    #[test]
+    fn a_guest_that_comes_back_before_it_was_stopped_is_not_stopped() {
+        let place = Place::new();
+        let mut keeper = place.keeper();
+        keeper.offer(of(&[("web", 101, r#","on_remove":"stop""#)], 1), now());
+        keeper.offer(of(&[], 2), now());
+        assert_eq!(names(&keeper), ["lxc/101 removed/web"]);
+        keeper.offer(of(&[("front", 101, "")], 3), now());
+        assert_eq!(names(&keeper), ["lxc/101 front"]);
+        keeper.offer(of(&[], 4), now());
+        assert_eq!(names(&keeper), Vec::<String>::new(), "keep is what it says now");
+    }
+
+    #[test]
+    fn a_document_that_must_be_signed_and_is_not_leaves_the_accepted_one_in_force() {
+        let place = Place { must_be_signed: true, ..Place::new() };
+        let mut keeper = place.keeper();
+        let refused = |accepted| match accepted {
+            Accepted::Refused { message, .. } => message,
+            other => panic!("{other:?}"),
+        };
+        assert!(refused(keeper.offer(manifest(7, 2), now())).contains("desired.require_signed"));
+        let envelope = r#"{"payloadType":"x","payload":"","signatures":[]}"#;
+        let said = refused(keeper.offer(Found::Document(envelope.into()), now()));
+        assert!(said.contains("no key is trusted"), "{said}");
+        let mut lax = Place { must_be_signed: false, ..place };
+        assert_eq!(lax.keeper().offer(manifest(7, 2), now()), Accepted::New);
+        lax.must_be_signed = true;
+        assert!(lax.keeper().guests().is_empty(), "nor is what was taken before a signature was asked for");
     }
 
     #[test]

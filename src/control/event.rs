@@ -45,6 +45,8 @@ pub enum Event {
     Envelope(ControlEnvelope),
     /// The hub did not answer a report, or not with an envelope.
     HubFault(String),
+    /// Another agent reports under this host's id, or does so no more.
+    Duplicate(Option<String>),
     Signal(Signal),
     Query(Query),
 }

@@ -24,6 +24,9 @@ pub struct Note {
     /// When the kept manifest was accepted; it was not expired then.
     #[serde(default)]
     pub accepted_at: Option<Timestamp>,
+    /// Guests that left the manifest and are to be shut down once: `lxc/101 web`.
+    #[serde(default)]
+    pub leaving: Vec<String>,
 }
 
 /// The note as it was found at the start.
@@ -96,8 +99,12 @@ mod tests {
     fn what_was_kept_is_read_back() {
         let (_folder, store) = store();
         assert_eq!((store.note(), store.manifest().unwrap()), (FoundNote::None, None));
-        let note =
-            Note { blocked: true, generation: 7, accepted_at: Some(Timestamp::from_unix(1_795_242_415)) };
+        let note = Note {
+            blocked: true,
+            generation: 7,
+            accepted_at: Some(Timestamp::from_unix(1_795_242_415)),
+            leaving: vec!["lxc/101 web".to_owned()],
+        };
         store.keep_note(&note).unwrap();
         store.keep_manifest(b"{}").unwrap();
         assert_eq!((store.note(), store.manifest().unwrap()), (FoundNote::Read(note), Some(b"{}".to_vec())));

@@ -7,6 +7,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::{DaemonError, spawn};
 use crate::config::Config;
+use crate::control::limit::Limit;
 use crate::control::{self, Courier, Operating, Rate};
 use crate::hub;
 use crate::journal::Journal;
@@ -32,7 +33,8 @@ impl Operations {
         self,
         config: &Config,
         host_id: &str,
-        (connection, events, stopped): (&Arc<pve::Connection>, &Sender<control::Event>, &Receiver<()>),
+        (connection, limit): (&Arc<pve::Connection>, &Limit),
+        (events, stopped): (&Sender<control::Event>, &Receiver<()>),
         farewells: &Sender<&'static str>,
         others: &mut Vec<(&'static str, JoinHandle<()>)>,
     ) -> Result<Option<Courier>, DaemonError> {
@@ -44,6 +46,7 @@ impl Operations {
             connection: Arc::clone(connection),
             journal: Arc::clone(&journal),
             trust,
+            limit: limit.clone(),
         };
         let wires = intake::Wires { control: events.clone(), ended: end.clone(), stop: stopped.clone() };
         let body = move || intake::run(setup, wires, &inbox);

@@ -14,7 +14,6 @@ use crate::http::{
 };
 use crate::model::op::OpId;
 use crate::model::time::Timestamp;
-use crate::status::AgentStatus;
 
 use super::error::HubError;
 use super::wire::{ControlEnvelope, HostReport, OpOutcome};
@@ -46,7 +45,7 @@ pub struct Acknowledged {
     pub hub_time: Option<Timestamp>,
 }
 
-/// What the hub has as desired state for this host.
+/// What the hub has as desired or actual state of this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Desired {
     /// The same as at the last answer, whose tag was sent along.
@@ -124,26 +123,26 @@ impl Client {
     }
 
     /// Puts the actual state over the revision that `revision` names; without one only where there is none yet.
-    pub fn put_actual(&self, status: &AgentStatus, revision: Option<&str>) -> Result<Put, HubError> {
+    pub fn put_actual(&self, status: &[u8], revision: Option<&str>) -> Result<Put, HubError> {
         let condition = match revision.and_then(|revision| HeaderValue::from_str(revision).ok()) {
             Some(revision) => (HeaderName::from_static("if-match"), revision),
             None => (HeaderName::from_static("if-none-match"), HeaderValue::from_static("*")),
         };
-        let answer =
-            self.call(Method::PUT, "actual", vec![condition], Some(&json(status)?), MAX_ENVELOPE, None)?;
+        let answer = self.call(Method::PUT, "actual", vec![condition], Some(status), MAX_ENVELOPE, None)?;
         if answer.status == 412 {
             return Ok(Put::Outdated);
         }
         Ok(Put::Stored { etag: tag_of(&successful(answer)?.headers) })
     }
 
-    /// The tag of the actual state that the hub has; `None` when it has none.
-    pub fn actual_revision(&self) -> Result<Option<String>, HubError> {
+    /// The actual state that the hub has, whoever wrote it.
+    pub fn actual(&self) -> Result<Desired, HubError> {
         let answer = self.call(Method::GET, "actual", Vec::new(), None, MAX_MANIFEST, None)?;
         if answer.status == 404 {
-            return Ok(None);
+            return Ok(Desired::Nothing);
         }
-        Ok(tag_of(&successful(answer)?.headers))
+        let answer = successful(answer)?;
+        Ok(Desired::Document { etag: tag_of(&answer.headers), bytes: answer.body })
     }
 
     /// The signed operations that the hub has for this host, each as the bytes that stand in its answer: what they are is for the

@@ -17,6 +17,7 @@ use super::{Event, Submission, Submitted, failed_end, rejected_end};
 use crate::authz::{self, Situation, VerifiedOp, write};
 use crate::clock;
 use crate::consent;
+use crate::control::limit::Limit;
 use crate::control::{self, Bearer, Order};
 use crate::journal::{Acceptance, FloorWhy, Health, Journal, OpRecord};
 use crate::model::op::{Action, OpEnd, OpId, OpKind, OpResult, RejectCode, Rejected, Via};
@@ -33,6 +34,8 @@ pub struct Setup {
     pub connection: Arc<pve::Connection>,
     pub journal: Arc<Journal>,
     pub trust: Arc<TrustStore>,
+    /// What a `limit.release` releases.
+    pub limit: Limit,
 }
 
 /// Where the intake tells what came of it.
@@ -157,6 +160,7 @@ impl Intake {
         let end = match &verified.op().action {
             Action::FloorRaise { iat } => self.raise_floor(&op_id, *iat, now),
             Action::TrustUpdate { keyring } => self.update_trust(keyring, &verified, now),
+            Action::LimitRelease { generation } => self.release(*generation, now),
             Action::GuestDestroy { .. }
             | Action::GuestRollback { .. }
             | Action::GuestRestoreOver { .. }
@@ -168,8 +172,7 @@ impl Intake {
             | Action::VolumeDetach { .. }
             | Action::ConfigDestructive { .. }
             | Action::ResourceDelete { .. }
-            | Action::JobShell { .. }
-            | Action::LimitRelease { .. } => {
+            | Action::JobShell { .. } => {
                 let Some(guest) = verified.op().subject.as_ref().map(|subject| subject.guest) else {
                     let rejected = Rejected::new(RejectCode::BindGuest, "it names no guest");
                     return self.end(&op_id, &rejected_end(&rejected, now));
@@ -183,6 +186,17 @@ impl Intake {
     fn order(&self, order: Order) {
         // Control gone: the agent is ending, and the next start goes on with it.
         self.wires.control.send(control::Event::Operate(Box::new(order))).ok();
+    }
+
+    fn release(&self, generation: u64, now: Timestamp) -> OpEnd {
+        match self.setup.limit.release(generation) {
+            Ok(()) => {
+                // What was held is looked at again now.
+                self.wires.control.send(control::Event::Tick).ok();
+                done(format!("generation {generation} may stop and restart all that it names"), now)
+            }
+            Err(why) => failed_end("not_released", why, now),
+        }
     }
 
     fn raise_floor(&self, op_id: &OpId, iat: Timestamp, now: Timestamp) -> OpEnd {

@@ -18,6 +18,10 @@ impl Schedule {
         Self { interval: bounded(interval), failures: 0 }
     }
 
+    pub(super) fn interval(&self) -> Duration {
+        self.interval
+    }
+
     /// Takes the interval that the hub asks for; true when it is another one.
     pub(super) fn adopt(&mut self, interval: Duration) -> bool {
         let before = std::mem::replace(&mut self.interval, bounded(interval));

@@ -26,7 +26,8 @@ pub enum ConditionType {
     Ready,
     /// Something is being done, or is about to be.
     Reconciling,
-    /// At least one resource failed or was refused, Proxmox does not answer, or the keyring is not in order.
+    /// At least one resource failed or was refused, Proxmox does not answer, the keyring is not in order, or two agents
+    /// report as this host.
     Degraded,
     /// At least one resource waits for somebody and no retry will help.
     Stalled,
@@ -58,6 +59,8 @@ pub enum ConditionReason {
     ResourcesRefused,
     ProxmoxUnreachable,
     KeyringRefused,
+    /// Another agent reports under the same host id.
+    DuplicateAgent,
     NotYetObserved,
     BlockedByHub,
     KillSwitch,
@@ -90,6 +93,8 @@ pub struct Situation {
     pub hub: Reach,
     /// What is wrong with the files that say whose signature counts.
     pub keyring: Option<String>,
+    /// The other agent that reports under this host's id.
+    pub duplicate: Option<String>,
     /// Who stops every change, if anybody does.
     pub halt: Option<Halt>,
     /// `None`: not checked.
@@ -230,6 +235,9 @@ fn reconciling(tally: &Tally<'_>) -> Judgement {
 }
 
 fn degraded(situation: &Situation, tally: &Tally<'_>) -> Judgement {
+    if let Some(other) = &situation.duplicate {
+        return yes(ConditionReason::DuplicateAgent, other.clone());
+    }
     if let Reach::Unreachable(message) = &situation.proxmox {
         return yes(ConditionReason::ProxmoxUnreachable, message.clone());
     }

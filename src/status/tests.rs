@@ -144,6 +144,7 @@ fn quiet() -> Situation {
         proxmox: Reach::Reachable,
         hub: Reach::Reachable,
         keyring: None,
+        duplicate: None,
         halt: None,
         clock: Some(ClockTrust::Trusted),
         journal: Some(Ok(())),
@@ -236,6 +237,7 @@ fn what_is_not_known_is_unknown_and_not_false() {
         journal: None,
         manifest: ManifestState::Unavailable("no answer".to_owned()),
         unseen: true,
+        duplicate: None,
         keyring: None,
         halt: Some(Halt::Hub),
     };
@@ -298,6 +300,7 @@ fn agent_status() -> AgentStatus {
         schema: AgentStatus::SCHEMA,
         host_id: "h".to_owned(),
         agent_version: "0.1.0".to_owned(),
+        instance: "i".to_owned(),
         manifest_generation: None,
         observed_generation: None,
         manifest_sha256: None,

@@ -10,6 +10,7 @@
 )]
 
 mod apply;
+mod behaviour;
 mod canary;
 mod cli;
 mod consent;

@@ -378,7 +378,6 @@ fn what_no_token_may_do_is_not_supported_and_says_what_to_do_by_hand() {
     let daemon = ready(&stage);
     let orders = [
         (about(&stage, "guest.unlock", "operator", 101).params(json!({"lock": "backup"})), &people().otto),
-        (stage.order("limit.release", "operator").params(json!({"generation": 1})), &people().otto),
         (stage.order("resource.delete", "custodian").params(json!({"resource_id": "x"})), &people().anna),
         (
             stage

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Sender, bounded, never, unbounded};
 use felhom_agent::config::ProofSettings;
 use felhom_agent::control::brake::LocalBrake;
+use felhom_agent::control::limit::Limit;
 use felhom_agent::control::store::Store;
 use felhom_agent::control::{
     Answer, Control, Event, Memory, Operating, Query, Rate, Setup, Signal, Wires, Work, observer,
@@ -40,6 +41,7 @@ pub(crate) struct Rig {
     pub(crate) journal: Arc<Journal>,
     connection: Arc<pve::Connection>,
     trust: Arc<TrustStore>,
+    limit: Limit,
     pub(crate) events: Sender<Event>,
     ticks: Sender<()>,
     control: Option<JoinHandle<Memory>>,
@@ -53,12 +55,14 @@ pub(crate) struct Kit {
     pub(crate) task_within: Duration,
     /// For one call.
     pub(crate) timeout: Duration,
+    /// What is left of the node's boot.
+    pub(crate) boot_grace: Option<Duration>,
 }
 
 impl Default for Kit {
     fn default() -> Self {
         let state = Arc::new(tempfile::tempdir().unwrap());
-        Self { token: None, state, task_within: LONG, timeout: Duration::from_secs(30) }
+        Self { token: None, state, task_within: LONG, timeout: Duration::from_secs(30), boot_grace: None }
     }
 }
 
@@ -94,6 +98,7 @@ impl Rig {
         let journal = Arc::new(Journal::default());
         let keyring = kit.state.path().join("keyring.json");
         let trust = Arc::new(TrustStore::new(keyring, None, Arc::clone(&journal)));
+        let limit = Limit::recall(StateDir::open(kit.state.path()).unwrap(), 0);
         let setup = Setup {
             brake: LocalBrake::default(),
             host_id: HOST.to_owned(),
@@ -102,6 +107,7 @@ impl Rig {
             plan: plan::Settings::default(),
             reconcile: Duration::from_secs(60),
             hub: false,
+            require_signed: false,
             stop_within: LONG,
             work: Work {
                 connection: Arc::clone(&connection),
@@ -118,6 +124,8 @@ impl Rig {
                     min_free_percent: 20,
                     backup_storage: None,
                 },
+                limit: limit.clone(),
+                boot_grace_until: kit.boot_grace.map(|left| Instant::now() + left),
             },
         };
         let wires = Wires {
@@ -127,6 +135,7 @@ impl Rig {
             looks,
             pokes: None,
             courier: None,
+            changed: None,
             stop: Some(stop),
         };
         let lanes = Lanes::new(lanes::Settings::default());
@@ -138,6 +147,7 @@ impl Rig {
             journal,
             connection,
             trust,
+            limit,
             events,
             ticks,
             control: Some(control),
@@ -153,6 +163,7 @@ impl Rig {
             connection: Arc::clone(&self.connection),
             journal: Arc::clone(&self.journal),
             trust: Arc::clone(&self.trust),
+            limit: self.limit.clone(),
         };
         let wires = intake::Wires { control: self.events.clone(), ended: bounded(1).0, stop: never() };
         std::thread::spawn(move || intake::run(setup, wires, &inbox));

@@ -229,7 +229,7 @@ fn full_report() -> Value {
 
 fn full_status() -> Value {
     json!({
-        "schema": 1, "host_id": "h", "agent_version": "0.1.0", "manifest_generation": 7, "observed_generation": 7,
+        "schema": 1, "host_id": "h", "instance": "i", "agent_version": "0.1.0", "manifest_generation": 7, "observed_generation": 7,
         "manifest_sha256": "aa", "at": TIME, "paused": false,
         "resources": {"web": {"state": "held", "since": TIME, "generation": 7,
             "details": {"run_state": "running", "vmid": 101, "pending_reboot": ["features"], "warnings": ["w"]},

@@ -40,33 +40,34 @@ Example: felhom-agent op sign --key anna.pem op.json > signed.json
 
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::cli) struct SignArguments {
-    key: PathBuf,
-    passphrase: Source,
-    file: PathBuf,
+    pub(in crate::cli) key: PathBuf,
+    pub(in crate::cli) passphrase: Source,
+    pub(in crate::cli) file: PathBuf,
 }
 
 impl SignArguments {
-    pub(super) fn parse(line: &mut Line) -> Result<Self, Stop> {
+    /// Of `op sign`, and of whatever else signs one document with one key.
+    pub(in crate::cli) fn parse(line: &mut Line, page: &'static Page) -> Result<Self, Stop> {
         let (mut key, mut passphrase, mut file) = (None, None, None);
-        while let Some(given) = line.next(&PAGE)? {
+        while let Some(given) = line.next(page)? {
             match given {
                 Given::Option("--key") if key.is_none() => {
-                    key = Some(PathBuf::from(line.value(&PAGE, "--key FILE")?));
+                    key = Some(PathBuf::from(line.value(page, "--key FILE")?));
                 }
                 Given::Option("--passphrase-file") if passphrase.is_none() => {
-                    passphrase = Some(Source::of_option(line.value(&PAGE, "--passphrase-file FILE")?));
+                    passphrase = Some(Source::of_option(line.value(page, "--passphrase-file FILE")?));
                 }
                 Given::Word(word) if file.is_none() => file = Some(PathBuf::from(word)),
-                other => return Err(PAGE.unexpected(&other)),
+                other => return Err(page.unexpected(&other)),
             }
         }
         let arguments = Self {
-            key: key.ok_or_else(|| PAGE.usage("--key FILE is missing: the private key"))?,
+            key: key.ok_or_else(|| page.usage("--key FILE is missing: the private key"))?,
             passphrase: passphrase.unwrap_or_default(),
-            file: only_file(&PAGE, file)?,
+            file: only_file(page, file)?,
         };
         if arguments.passphrase == Source::StandardInput && arguments.file == Path::new(STANDARD_INPUT) {
-            return Err(PAGE.usage("passphrase and operation cannot both come from standard input"));
+            return Err(page.usage("passphrase and document cannot both come from standard input"));
         }
         Ok(arguments)
     }

@@ -66,8 +66,8 @@ impl Story {
     }
 
     fn look_since(&mut self, seen: &GuestObservation, began: Instant, braked: bool) -> Verdict {
-        let halt = braked.then_some(Halt::Hub);
-        let moment = Moment { began, next_look: later(now(), Duration::from_secs(60)), halt };
+        let hold = braked.then(|| Halt::Hub.into_hold());
+        let moment = Moment { began, next_look: later(now(), Duration::from_secs(60)), hold };
         self.book.seen(&guest(), seen, &plan(seen), moment)
     }
 
@@ -218,7 +218,7 @@ fn a_desired_state_that_flips_is_heeded_once_it_stands() {
     }
     let mut look = |after: u64| {
         let began = began + Duration::from_secs(after);
-        let moment = Moment { began, next_look: now(), halt: None };
+        let moment = Moment { began, next_look: now(), hold: None };
         book.is_retry_due(began);
         book.seen(&guest(), &stopped(), &plan(&stopped()), moment)
     };
