@@ -6,6 +6,7 @@
 
 use crate::authz::VerifiedOp;
 use crate::consent::{self, Guards};
+use crate::model::desired::Field;
 use crate::model::guest::{GuestId, GuestKind};
 use crate::model::hold::{Hold, HoldReason};
 use crate::model::image::GuestImage;
@@ -14,6 +15,7 @@ use crate::model::op::{OpId, Rejected};
 use crate::model::sorted::Map;
 use crate::model::step::{ConfigChange, Purpose, Step};
 use crate::model::volume::{first_part, holds_volume, is_removable, is_unused_key, size, volid};
+use crate::normalize::net;
 
 /// A step that may run. Made only here.
 #[derive(Debug)]
@@ -296,7 +298,8 @@ fn volumes(config: &GuestConfig) -> Vec<String> {
     .collect()
 }
 
-/// What stands at each volume's key; where only a pending change put something there, that.
+/// What stands at each volume's key; where only a pending change put something there, that. And the network cards as they will be
+/// once what is pending is applied.
 fn held(config: &GuestConfig) -> Map<String, String> {
     let current = config.current.iter().filter(|(key, _)| holds_volume(key));
     let pending = config.pending.iter().filter_map(|(key, change)| match change {
@@ -304,8 +307,10 @@ fn held(config: &GuestConfig) -> Map<String, String> {
         PendingChange::Set(_) | PendingChange::Delete => None,
     });
     // The current volume last: with its own size.
-    let both = pending.chain(current);
-    both.map(|(key, text)| (key.clone(), text.clone())).collect()
+    let volumes = pending.chain(current).map(|(key, text)| (key.clone(), text.clone()));
+    let cards = config.current.keys().chain(config.pending.keys()).filter(|key| is_card(key));
+    let cards = cards.filter_map(|key| Some((key.clone(), config.merged(key)?.to_owned())));
+    volumes.chain(cards).collect()
 }
 
 /// The line that begins the way to consent.
@@ -334,22 +339,45 @@ fn shrinks(guest: GuestId, key: &str, from: Option<u64>, to: u64) -> Option<(Str
     }
 }
 
-/// The keys whose old value can simply be written back. A closed list: a key that is not here may hold a volume, a
-/// network card's address or a device, and is refused until somebody has thought about it.
-fn reversible_keys(kind: GuestKind) -> &'static [&'static str] {
-    match kind {
-        GuestKind::Lxc => {
-            &["hostname", "description", "tags", "cores", "memory", "swap", "onboot", "startup", "protection"]
-        }
-        GuestKind::Qemu => {
-            &["name", "description", "tags", "cores", "memory", "onboot", "startup", "protection"]
-        }
-    }
+/// The keys whose old value can simply be written back, of both kinds and of one. A closed list: a key that is not here may
+/// hold a volume or a device, and is refused until somebody has thought about it.
+const REVERSIBLE: [&str; 11] = [
+    "description",
+    "tags",
+    "cores",
+    "cpulimit",
+    "cpuunits",
+    "memory",
+    "onboot",
+    "startup",
+    "protection",
+    "nameserver",
+    "searchdomain",
+];
+/// Without `arch` and `ostype`, which Proxmox would take without complaint.
+const REVERSIBLE_LXC: [&str; 8] =
+    ["hostname", "swap", "features", "cmode", "tty", "console", "entrypoint", "timezone"];
+const REVERSIBLE_VM: [&str; 15] = [
+    "name", "sockets", "vcpus", "cpu", "balloon", "boot", "agent", "machine", "bios", "scsihw", "ostype",
+    "vga", "hotplug", "ciuser", "sshkeys",
+];
+
+fn is_card(key: &str) -> bool {
+    matches!(Field::numbered(key), Some(Field::Net(_)))
 }
 
 /// Whether the gate lets this key be written at all; for the test that holds the normaliser's table to this list.
 pub fn is_reversible_key(kind: GuestKind, key: &str) -> bool {
-    reversible_keys(kind).contains(&key)
+    let of_kind: &[&str] = match kind {
+        GuestKind::Lxc => &REVERSIBLE_LXC,
+        GuestKind::Qemu => &REVERSIBLE_VM,
+    };
+    let numbered = match Field::numbered(key) {
+        Some(Field::IpConfig(_)) => kind == GuestKind::Qemu,
+        Some(_) => true,
+        None => false,
+    };
+    numbered || REVERSIBLE.contains(&key) || of_kind.contains(&key)
 }
 
 /// Whether this write of a volume's key takes no volume away: a new one at a key that is free in both views, or the options of the
@@ -373,6 +401,19 @@ fn is_allocation(value: &str) -> bool {
     size.is_some_and(|size| !size.is_empty() && size.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
+/// A card that is taken away, or given another hardware address than it has, loses its address lease and whatever else is
+/// bound to it; a new card has nothing to lose.
+fn loses_address(key: &str, written: Option<&String>, held: Option<&Map<String, String>>) -> bool {
+    if !is_card(key) {
+        return false;
+    }
+    let Some(held) = held else { return true };
+    held.get(key).is_some_and(|now| match (net::address(now), written.and_then(|text| net::address(text))) {
+        (Some(now), Some(written)) => now != written,
+        _ => true,
+    })
+}
+
 fn irreversible_keys(
     guest: GuestId,
     change: &ConfigChange,
@@ -387,8 +428,11 @@ fn irreversible_keys(
     }
     let kept = |key: &&str| !change.set.get(*key).is_some_and(|value| keeps_volume(held, key, value));
     let keys = change.set.keys().chain(&change.delete);
-    let other: Vec<&str> =
-        keys.map(String::as_str).filter(|key| !is_reversible_key(guest.kind, key)).filter(kept).collect();
+    let other: Vec<&str> = keys
+        .map(String::as_str)
+        .filter(|key| !is_reversible_key(guest.kind, key) || loses_address(key, change.set.get(*key), held))
+        .filter(kept)
+        .collect();
     if other.is_empty() {
         return None;
     }

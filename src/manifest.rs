@@ -15,6 +15,7 @@ use crate::model::time::Timestamp;
 use crate::strict_json::Json;
 use crate::strict_json::object::{Fault, Object};
 
+mod field;
 mod folder;
 mod guest;
 mod policy;

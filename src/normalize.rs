@@ -2,17 +2,26 @@
 //! when Proxmox treats them as the same. Pure. One table row per field and kind of guest: a new field is a new row.
 //! What was read is never written back: a write is printed from the desired value alone.
 
-use crate::model::desired::{Field, Value};
+use crate::model::desired::{DesiredGuest, Field, Value};
 use crate::model::guest::{GuestId, GuestKind};
 
 pub mod description;
-pub mod lxc;
+pub mod features;
+pub mod form;
+mod lxc;
+pub mod map;
+pub mod net;
 pub mod property_string;
-pub mod scalar;
+pub mod sort;
 pub mod startup;
 pub mod tags;
-pub mod vm;
+mod vm;
 pub mod volume;
+
+pub use sort::Sort;
+
+/// 64 TiB. Proxmox names no limit; a number beyond this is a slip of the pen.
+pub const MAX_MEMORY_MB: u64 = 64 * 1024 * 1024;
 
 /// What a value means depends on whose it is, and on the datacenter's tag style.
 #[derive(Clone, Copy, Debug)]
@@ -24,25 +33,41 @@ pub struct Context {
 /// How one field of one kind of guest is kept in Proxmox.
 #[derive(Clone, Copy)]
 pub struct Row {
+    /// The first of those that are numbered stands for all.
     pub field: Field,
-    /// Proxmox's own key.
-    pub key: &'static str,
-    /// Text that Proxmox returned; what does not parse is [`Value::Raw`].
-    parse: fn(&str, Context) -> Value,
-    /// What the guest has while the key is not there: `Absent`, or the default that Proxmox then uses.
-    default: fn(GuestId) -> Value,
-    unset: Unset,
+    /// Proxmox's own key, without a number.
+    key: &'static str,
+    pub sort: Sort,
+    /// Proxmox's text of what the guest has while the key is not there; empty: nothing that a text says.
+    default: &'static str,
+    /// Proxmox lets the key be deleted, and its absence means what the schema says.
+    deletable: bool,
     pub takes_effect: TakesEffect,
     /// Privileges a token needs for the write: on `/vms/{vmid}`, unless the path is named.
     pub privileges: &'static [Privilege],
 }
 
-/// How a field is brought back to its default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unset {
-    Delete,
-    /// The key cannot be deleted, or its absence would not mean what the schema says.
-    Write(&'static str),
+const fn plain(
+    field: Field,
+    key: &'static str,
+    sort: Sort,
+    default: &'static str,
+    takes_effect: TakesEffect,
+    privileges: &'static [Privilege],
+) -> Row {
+    Row { field, key, sort, default, deletable: true, takes_effect, privileges }
+}
+
+/// Brought back to its default by a write.
+const fn kept(
+    field: Field,
+    key: &'static str,
+    sort: Sort,
+    default: &'static str,
+    takes_effect: TakesEffect,
+    privileges: &'static [Privilege],
+) -> Row {
+    Row { deletable: false, ..plain(field, key, sort, default, takes_effect, privileges) }
 }
 
 /// When a value that is written to a running guest begins to hold.
@@ -50,6 +75,8 @@ enum Unset {
 pub enum TakesEffect {
     AtOnce,
     AtNextStart,
+    /// It is decided when the guest is made.
+    Never,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +94,18 @@ pub enum Written {
 
 /// The row of a field, if this kind of guest has it.
 pub fn row(field: Field, kind: GuestKind) -> Option<&'static Row> {
-    rows(kind).iter().find(|row| row.field == field)
+    let family = match field {
+        Field::Net(_) => Field::Net(0),
+        Field::IpConfig(_) => Field::IpConfig(0),
+        other => other,
+    };
+    rows(kind).iter().find(|row| row.field == family)
+}
+
+/// The field that Proxmox keeps under this key, if there is one.
+pub fn field_of(key: &str, kind: GuestKind) -> Option<Field> {
+    let plain = || rows(kind).iter().find(|row| row.key == key && !row.is_numbered()).map(|row| row.field);
+    Field::numbered(key).filter(|field| row(*field, kind).is_some()).or_else(plain)
 }
 
 pub fn rows(kind: GuestKind) -> &'static [Row] {
@@ -77,65 +115,120 @@ pub fn rows(kind: GuestKind) -> &'static [Row] {
     }
 }
 
+/// All that is wanted of a guest, in Proxmox's keys and values, for the call that makes it.
+pub fn creation(desired: &DesiredGuest, tag_case: tags::TagCase) -> Vec<(&'static str, String)> {
+    let context = Context { guest: desired.guest, tag_case };
+    let one = |(field, value): (&Field, &Value)| {
+        let row = row(*field, desired.guest.kind)?;
+        match row.write(*field, value, None, context) {
+            Written::Set(text) => Some((row.key(*field), text)),
+            Written::Delete => None,
+        }
+    };
+    desired.fields.iter().filter_map(one).collect()
+}
+
 impl Row {
+    pub fn is_numbered(&self) -> bool {
+        matches!(self.field, Field::Net(_) | Field::IpConfig(_))
+    }
+
+    /// Proxmox's own key.
+    pub fn key(&self, field: Field) -> &'static str {
+        if self.is_numbered() { field.as_str() } else { self.key }
+    }
+
     /// The value of what Proxmox returned; `None`: the key is not there.
     pub fn read(&self, text: Option<&str>, context: Context) -> Value {
         match text {
-            None => (self.default)(context.guest),
-            Some(text) => self.settle((self.parse)(text, context), context.guest),
+            None => self.default(context),
+            Some(text) => self.settle(self.sort.read(text, context), context),
         }
     }
 
     /// The desired value as it will be read back once it is written.
     pub fn canonical(&self, desired: &Value, context: Context) -> Value {
-        let value = match desired {
-            Value::Text(text) if self.field == Field::Description => {
-                description::canonical(context.guest.kind, text)
-            }
-            Value::Tags(tags) => Value::Tags(tags::canonical(tags, context.tag_case)),
-            Value::Absent
-            | Value::Text(_)
-            | Value::Number(_)
-            | Value::Flag(_)
-            | Value::Startup(_)
-            | Value::Raw(_) => desired.clone(),
+        let value = match (desired, &self.sort) {
+            (Value::Text(text), Sort::Description) => description::canonical(context.guest.kind, text),
+            (Value::Tags(tags), _) => Value::Tags(tags::canonical(tags, context.tag_case)),
+            (Value::Number(units), Sort::Units(_)) => Value::Number((*units).min(sort::MOST_UNITS)),
+            _ => desired.clone(),
         };
-        self.settle(value, context.guest)
+        self.settle(value, context)
     }
 
-    /// The write that makes this key be as desired.
-    pub fn write(&self, desired: &Value, context: Context) -> Written {
+    /// Whether what is wanted, in its normal form, is not what is there.
+    pub fn differs(&self, wanted: &Value, there: &Value, context: Context) -> bool {
+        match (wanted, there, &self.sort) {
+            (Value::Absent, Value::Map(parts), _) => !parts.is_empty(),
+            (Value::Map(_), Value::Absent, Sort::Map(map)) if map.card => true,
+            (Value::Map(wanted), Value::Absent, Sort::Map(map)) => {
+                !map.differing(wanted, &[], context).is_empty()
+            }
+            (Value::Map(wanted), Value::Map(there), Sort::Map(map)) => {
+                !map.differing(wanted, there, context).is_empty()
+            }
+            _ => wanted != there,
+        }
+    }
+
+    /// Both, without the parts that do not differ.
+    pub fn narrowed(&self, wanted: &Value, there: &Value, context: Context) -> (Value, Value) {
+        let (Value::Map(parts), Sort::Map(map)) = (wanted, &self.sort) else {
+            return (wanted.clone(), there.clone());
+        };
+        let now: &[(&'static str, Value)] = if let Value::Map(now) = there { now } else { &[] };
+        let differing: Vec<(&'static str, Value)> =
+            map.differing(parts, now, context).into_iter().cloned().collect();
+        let there = match there {
+            Value::Map(now) => {
+                let named = |part: &&(&str, Value)| differing.iter().any(|(name, _)| *name == part.0);
+                Value::Map(now.iter().filter(named).cloned().collect())
+            }
+            other => other.clone(),
+        };
+        (Value::Map(differing), there)
+    }
+
+    /// The write that makes this key be as desired; `there` is what the key holds, of which a map keeps the parts that
+    /// nobody wants otherwise.
+    pub fn write(&self, field: Field, desired: &Value, there: Option<&str>, context: Context) -> Written {
         let value = match desired {
             // Printed as said, not as its default: the owner asked for the default, whatever it is.
             Value::Absent => Value::Absent,
             _ => self.canonical(desired, context),
         };
-        let text = match value {
-            Value::Absent => None,
-            Value::Text(text) | Value::Raw(text) => Some(text),
-            Value::Number(number) => Some(number.to_string()),
-            Value::Flag(flag) => Some(if flag { "1" } else { "0" }.to_owned()),
-            // The empty string would be read back as one blank.
-            Value::Tags(tags) if tags.is_empty() => None,
-            Value::Tags(tags) => Some(tags::print(&tags)),
-            Value::Startup(startup) => Some(startup::print(startup)),
+        let text = match (&value, &self.sort) {
+            (Value::Map(parts), Sort::Map(map)) => {
+                let number =
+                    if let Field::Net(number) | Field::IpConfig(number) = field { number } else { 0 };
+                map.merge(parts, there, number, context)
+            }
+            _ => self.sort.print(&value),
         };
-        match (text, self.unset) {
-            (Some(text), _) => Written::Set(text),
-            (None, Unset::Delete) => Written::Delete,
-            (None, Unset::Write(text)) => Written::Set(text.to_owned()),
+        match text {
+            Some(text) => Written::Set(text),
+            None if self.deletable => Written::Delete,
+            None => Written::Set(self.default.to_owned()),
         }
     }
 
     /// "Nothing" becomes what the guest has then.
-    fn settle(&self, value: Value, guest: GuestId) -> Value {
-        if value == Value::Absent { (self.default)(guest) } else { value }
+    fn settle(&self, value: Value, context: Context) -> Value {
+        if value == Value::Absent { self.default(context) } else { value }
+    }
+
+    fn default(&self, context: Context) -> Value {
+        if self.key == "hostname" {
+            return Value::Text(format!("CT{}", context.guest.vmid));
+        }
+        if self.default.is_empty() { self.sort.nothing() } else { self.sort.read(self.default, context) }
     }
 }
 
 impl std::fmt::Debug for Row {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} as {}", self.field, self.key)
+        write!(f, "{} as {}", self.field, self.key(self.field))
     }
 }
 

@@ -134,8 +134,9 @@ fn written(guest: GuestId, change: &ConfigChange, config: &GuestConfig) -> Effec
 /// Whether what was written and what is read are one value. Which tags keep their capitals is the planner's matter.
 fn same(guest: GuestId, key: &str, written: Option<&str>, read: Option<&str>) -> bool {
     let context = Context { guest, tag_case: TagCase::Lowered };
-    match normalize::rows(guest.kind).iter().find(|row| row.key == key) {
-        Some(row) => row.read(written, context) == row.read(read, context),
+    let field = normalize::field_of(key, guest.kind);
+    match field.and_then(|field| normalize::row(field, guest.kind)) {
+        Some(row) => !row.differs(&row.read(written, context), &row.read(read, context), context),
         None => same_text(written, read),
     }
 }

@@ -80,9 +80,9 @@ fn a_key_outside_the_closed_list_does_not_pass() {
         "rootfs",
         "mp0",
         "unused0",
-        "net0",
+        "net32",
         "scsi0",
-        "features",
+        "arch",
         "lock",
         "unprivileged",
         "hookscript",
@@ -98,6 +98,35 @@ fn a_key_outside_the_closed_list_does_not_pass() {
     assert!(loss(set(GuestKind::Lxc, &["name"]), &harmless()).is_some());
     assert!(loss(set(GuestKind::Qemu, &["hostname"]), &harmless()).is_some());
     assert!(loss(set(GuestKind::Qemu, &["swap"]), &harmless()).is_some());
+}
+
+#[test]
+fn a_card_keeps_its_address_or_somebody_signs() {
+    let there = facts(
+        &[("net0", "name=eth0,hwaddr=bc:24:11:00:00:01,type=veth"), ("net1", "virtio=BC:24:11:00:00:02")],
+        &[("net2", Some("virtio=BC:24:11:00:00:03"))],
+    );
+    let unseen = Facts { held: None, ..harmless() };
+    for (key, value, facts, passes) in [
+        ("net0", Some("name=eth1,hwaddr=BC:24:11:00:00:01"), &there, true),
+        ("net1", Some("e1000=bc:24:11:00:00:02,bridge=vmbr1"), &there, true),
+        ("net3", Some("virtio,bridge=vmbr0"), &there, true),
+        ("net0", Some("name=eth0,bridge=vmbr0"), &there, false),
+        ("net0", Some("name=eth0,hwaddr=BC:24:11:00:00:02"), &there, false),
+        ("net2", Some("virtio=BC:24:11:00:00:04"), &there, false),
+        ("net0", None, &there, false),
+        ("net0", Some("name=eth0,hwaddr=BC:24:11:00:00:01"), &unseen, false),
+    ] {
+        let mut change = ConfigChange { digest: "d".to_owned(), ..ConfigChange::default() };
+        match value {
+            Some(value) => drop(change.set.insert(key.to_owned(), value.to_owned())),
+            None => drop(change.delete.insert(key.to_owned())),
+        }
+        for kind in GuestKind::ALL {
+            let step = Step::SetConfig { guest: guest(kind), change: change.clone() };
+            assert_eq!(loss(step, facts).is_none(), passes, "{key}={value:?}");
+        }
+    }
 }
 
 #[test]

@@ -1,31 +1,14 @@
 //! A guest's spec: what is named is managed, `"absent"` brings a field back to its default, and a field that the
 //! format knows but this version does not manage is refused, never ignored.
 
-use super::{value, volume};
-use crate::model::desired::{DesiredGuest, Ensure, Field, Value, WantedRun};
+use super::{field, volume};
+use crate::model::desired::{DesiredGuest, Ensure, WantedRun};
 use crate::model::guest::{GuestId, GuestKind, Vmid};
-use crate::model::sorted::Map;
-use crate::normalize;
 use crate::strict_json::Json;
 use crate::strict_json::object::{At, Fault, Object};
 
 /// Fields of a guest that the format knows and this version of the agent does not manage.
-const NOT_MANAGED: [&str; 14] = [
-    "nets",
-    "nameserver",
-    "search_domain",
-    "features",
-    "unprivileged",
-    "provision",
-    "sockets",
-    "cpu",
-    "balloon_mb",
-    "boot",
-    "agent",
-    "cloud_init",
-    "machine",
-    "bios",
-];
+const NOT_MANAGED: [&str; 1] = ["provision"];
 
 pub(super) fn spec(spec: &Json, resource_id: &str, kind: GuestKind) -> Result<DesiredGuest, Fault> {
     let mut spec = Object::read(spec, "spec")?;
@@ -34,14 +17,7 @@ pub(super) fn spec(spec: &Json, resource_id: &str, kind: GuestKind) -> Result<De
     let ensure = spec.optional("ensure").map(|ensure| self::ensure(&ensure)).transpose()?;
     let run_state = spec.optional("run_state").map(|run_state| run(&run_state)).transpose()?;
     let data_bearing = spec.optional("data_bearing").map(|data_bearing| data_bearing.flag()).transpose()?;
-    let mut fields = Map::new();
-    for field in Field::ALL {
-        if normalize::row(field, kind).is_none() {
-            not_of_this_kind(&mut spec, field, kind)?;
-        } else if let Some(at) = spec.optional(field.as_str()) {
-            fields.insert(field, field_value(&at, field)?);
-        }
-    }
+    let fields = field::read(&mut spec, kind)?;
     let volumes = volume::read(&mut spec, kind)?;
     for name in NOT_MANAGED {
         spec.not_managed(name)?;
@@ -65,9 +41,7 @@ pub(super) fn ignore(ignore: &At<'_>, guest: &mut DesiredGuest) -> Result<(), Fa
             guest.run_state = None;
             continue;
         }
-        let kind = guest.guest.kind;
-        let of_this_kind = |field: &Field| field.as_str() == name && normalize::row(*field, kind).is_some();
-        match Field::ALL.into_iter().find(of_this_kind) {
+        match field::named(name, guest.guest.kind) {
             Some(field) => guest.ignore.insert(field),
             None => return Err(item.refused("run_state or the name of a managed field")),
         };
@@ -89,31 +63,5 @@ fn run(at: &At<'_>) -> Result<WantedRun, Fault> {
         Json::Text(text) if text == "running" => Ok(WantedRun::Running),
         Json::Text(text) if text == "stopped" => Ok(WantedRun::Stopped),
         _ => Err(at.refused("\"running\" or \"stopped\"")),
-    }
-}
-
-/// Not among the allowed names either.
-fn not_of_this_kind(spec: &mut Object<'_>, field: Field, kind: GuestKind) -> Result<(), Fault> {
-    let who = match kind {
-        GuestKind::Lxc => "a container",
-        GuestKind::Qemu => "a VM",
-    };
-    spec.not_managed(field.as_str())
-        .map_err(|fault| Fault { message: format!("{who} has no such field"), ..fault })
-}
-
-fn field_value(at: &At<'_>, field: Field) -> Result<Value, Fault> {
-    if at.value == &Json::Text("absent".to_owned()) {
-        return Ok(Value::Absent);
-    }
-    match field {
-        Field::Name => value::name(at),
-        Field::Description => value::description(at),
-        Field::Tags => value::tags(at),
-        Field::Cores => value::number(at, 1..=8_192),
-        Field::MemoryMb => value::number(at, 16..=value::MAX_MEMORY_MB),
-        Field::SwapMb => value::number(at, 0..=value::MAX_MEMORY_MB),
-        Field::OnBoot | Field::Protection => Ok(Value::Flag(at.flag()?)),
-        Field::Startup => value::startup(at),
     }
 }

@@ -2,29 +2,50 @@
 //! values and on documents made at random. The schema's keywords are judged here by a small validator, which refuses
 //! a keyword it does not know, so that the schema cannot promise what nobody checks.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::{Just, Strategy, prop, prop_assert_eq, proptest};
 use serde_json::{Map, Value, json};
 
-use super::{parse, proof, resource, value, volume};
+use super::{parse, proof, resource, volume};
 use crate::model::desired::Field;
 use crate::model::guest::{GuestKind, Vmid};
 use crate::model::sorted::Set;
 use crate::model::time::Timestamp;
-use crate::normalize::{self, tags};
+use crate::normalize::{self, form, tags};
 
 const SCHEMA: &str = include_str!("../../etc/schema/manifest.json");
 
 type Matches = fn(&str) -> bool;
 
 /// Each pattern of the schema beside the code that it stands for.
-const PATTERNS: [(&str, Matches); 15] = [
+const PATTERNS: [(&str, Matches); 34] = [
+    (r"^[A-Za-z0-9_.-]+$", |text| takes(&form::WORD, text)),
+    (r"^[0-9A-Fa-f][02468ACEace](:[0-9A-Fa-f]{2}){5}$", |text| takes(&form::MAC, text)),
+    (r"^[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?$", |text| takes(&form::IP, text)),
+    (r"^([0-9]{1,3}\.){3}[0-9]{1,3}$", |text| takes(&form::IP4, text)),
+    (r"^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$", |text| takes(&form::IP6, text)),
+    (r"^(dhcp|manual|([0-9]{1,3}\.){3}[0-9]{1,3}/[0-9]{1,2})$", |text| takes(&form::NET4, text)),
+    (r"^(auto|dhcp|manual|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*/[0-9]{1,3})$", |text| takes(&form::NET6, text)),
+    (r"^[1-9][0-9]{0,3}$", |text| takes(&form::VLAN, text)),
+    (r"^[+-][A-Za-z0-9_.-]+$", |text| takes(&form::FLAG, text)),
+    (r"^(ide|sata|scsi|virtio|net|hostpci|usb)[0-9]+$", |text| takes(&form::DEVICE, text)),
+    (r"^[^\u0000-\u001f\u007f-\u009f]+$", |text| takes(&form::LINE, text)),
+    (r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$", |text| takes(&form::PATH, text)),
+    (r"^[^ ]* AAAA[^ ]{17,}( .*)?$", |text| takes(&form::SSH_KEY, text)),
+    (r"^(pc|q35|virt|(pc|virt)-[A-Za-z0-9.+-]*)$", |text| takes(&form::MACHINE, text)),
+    (r"^[A-Za-z0-9_]+$", |text| takes(&form::FILE_SYSTEM, text)),
+    (r"^[0-9]+(\.[0-9]*)?$", |text| normalize::sort::fraction(text).is_some()),
+    (r"^net([0-9]|[12][0-9]|3[01])$", |text| matches!(Field::numbered(text), Some(Field::Net(_)))),
+    (r"^ipconfig([0-9]|[12][0-9]|3[01])$", |text| matches!(Field::numbered(text), Some(Field::IpConfig(_)))),
+    (r"^(net|ipconfig)([0-9]|[12][0-9]|3[01])$", |text| Field::numbered(text).is_some()),
     (r"^[A-Za-z][A-Za-z0-9._-]*$", proof::is_name),
     (r"^/[^\p{Cc}]*$", |text| text.starts_with('/') && proof::is_line(text)),
     (r"^[^\p{Cc}]+$", proof::is_line),
     (r"^[A-Za-z0-9._-]+$", |text| resource::is_id(text)),
     (r"^[A-Za-z0-9_][A-Za-z0-9_+.-]*$", |text| tags::is_tag(text)),
     (r"^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$", |text| {
-        value::is_dns_name(text)
+        form::is_dns_name(text)
     }),
     (r"^[^\u0000]*$", |text| !text.contains('\0')),
     (r"^0\s*$", |text| normalize::description::is_lost(text)),
@@ -43,8 +64,13 @@ fn is_disk(key: &str) -> bool {
     volume::is_key(GuestKind::Qemu, key)
 }
 
-fn schema() -> Value {
-    serde_json::from_str(SCHEMA).unwrap()
+fn takes(form: &form::Form, text: &str) -> bool {
+    (form.take)(text).is_some()
+}
+
+fn schema() -> &'static Value {
+    static PARSED: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(SCHEMA).unwrap());
+    &PARSED
 }
 
 fn holds(root: &Value, schema: &Value, found: &Value) -> bool {
@@ -68,6 +94,7 @@ fn keyword_holds(root: &Value, schema: &Value, keyword: &str, rule: &Value, foun
             "string" => found.is_string(),
             "boolean" => found.is_boolean(),
             "integer" => found.is_u64() || found.is_i64(),
+            "number" => found.is_number(),
             other => panic!("type {other}"),
         },
         "const" => found == rule,
@@ -101,7 +128,7 @@ fn keyword_holds(root: &Value, schema: &Value, keyword: &str, rule: &Value, foun
 }
 
 fn schema_takes(document: &Value) -> bool {
-    holds(&schema(), &schema(), document)
+    holds(schema(), schema(), document)
 }
 
 /// The whole of it, with no resource refused but for what it depends on, which no schema can tell.
@@ -175,6 +202,49 @@ fn values() -> Vec<Value> {
         json!("lxc_guest"),
         json!("vm_guest"),
         json!("file"),
+        json!("absent "),
+        json!("10.0.0.1"),
+        json!("10.0.0.1/24"),
+        json!("fd00::1"),
+        json!("fd00::1/64"),
+        json!("fe80::1%eth0"),
+        json!("auto"),
+        json!("bc:24:11:00:00:01"),
+        json!("virtio"),
+        json!("q35"),
+        json!("pc-q35-9.0"),
+        json!("host"),
+        json!("tty"),
+        json!("vnc"),
+        json!("ovmf"),
+        json!("l26"),
+        json!("debian"),
+        json!("present"),
+        json!("net0"),
+        json!("net32"),
+        json!("ipconfig31"),
+        json!("+aes"),
+        json!("usb"),
+        json!("0.5"),
+        json!("a/b"),
+        json!("ssh-rsa AAAAB3NzaC1yc2EAAAADAQAB x"),
+        json!(["net0", "scsi0"]),
+        json!(["1.1.1.1", "::1"]),
+        json!(["a.b", "c"]),
+        json!(["ssh-rsa AAAAB3NzaC1yc2EAAAADAQAB x"]),
+        json!(["+aes", "-x"]),
+        json!(["disk"]),
+        json!(["7", "4094"]),
+        json!(["ipconfig0"]),
+        json!([{"key": "net0"}]),
+        json!([{"key": "ipconfig3", "ip": "dhcp"}]),
+        json!([{"key": "net0", "ensure": "absent"}]),
+        json!([{"key": "net0", "ensure": "absent", "vlan": 1}]),
+        json!({"type": "virtio"}),
+        json!({"type": "host", "flags": ["+aes"]}),
+        json!({"nesting": true, "mount": "nfs"}),
+        json!({"enabled": "absent"}),
+        json!({"user": "me"}),
     ];
     let volumes = [
         json!({"storage": "local-lvm", "size_gb": 8, "acl": false}),
@@ -259,9 +329,10 @@ fn members() -> Vec<(&'static str, &'static str)> {
         ("/resources/0/spec", "mounts"),
         ("/resources/0/spec", "disks"),
         ("/resources/0/spec", "nets"),
+        ("/resources/0/spec", "cloud_init"),
         ("/resources/0/spec", "hostname"),
     ];
-    members.extend(Field::ALL.map(|field| ("/resources/0/spec", field.as_str())));
+    members.extend(names().into_iter().map(|name| ("/resources/0/spec", name)));
     for name in RESOURCE {
         members.push(("/resources/0", name));
     }
@@ -292,6 +363,35 @@ fn schema_and_parser_agree_on_every_member_with_every_value() {
     }
 }
 
+/// The fields of a spec that stand in no object of their own.
+fn names() -> Vec<&'static str> {
+    Field::ALL.map(Field::as_str).into_iter().filter(|name| !name.contains('.')).collect()
+}
+
+#[test]
+fn schema_and_parser_agree_on_every_part_with_every_value() {
+    for (base, kind) in bases().into_iter().zip([GuestKind::Lxc, GuestKind::Qemu]) {
+        for row in normalize::rows(kind) {
+            let normalize::Sort::Map(map) = &row.sort else { continue };
+            let place = match row.field {
+                Field::Net(_) => ("nets", json!([{"key": "net3"}]), "nets/0"),
+                Field::IpConfig(_) => {
+                    ("cloud_init", json!({"ip": [{"key": "ipconfig3"}]}), "cloud_init/ip/0")
+                }
+                field => (field.as_str(), json!({}), field.as_str()),
+            };
+            let base = with(base.clone(), "/resources/0/spec", place.0, place.1);
+            let pointer = format!("/resources/0/spec/{}", place.2);
+            for name in map.parts.iter().map(|part| part.name).chain(["key", "ensure", "other"]) {
+                for value in values() {
+                    let document = with(base.clone(), &pointer, name, value);
+                    assert_eq!(schema_takes(&document), parser_takes(&document), "{document}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn schema_and_parser_ask_for_the_same_members() {
     for base in bases() {
@@ -311,7 +411,11 @@ fn the_schema_names_exactly_the_fields_of_each_kind() {
     for (kind, definition) in [(GuestKind::Lxc, "lxc_spec"), (GuestKind::Qemu, "vm_spec")] {
         let properties = root["$defs"][definition]["properties"].as_object().unwrap();
         let named: Set<&str> = properties.keys().map(String::as_str).collect();
-        let fields = normalize::rows(kind).iter().map(|row| row.field.as_str());
+        let fields = normalize::rows(kind).iter().map(|row| match row.field {
+            Field::Net(_) => "nets",
+            Field::IpConfig(_) => "cloud_init",
+            field => field.as_str().split('.').next().unwrap(),
+        });
         let volumes: &[&str] = if kind == GuestKind::Lxc { &["rootfs", "mounts"] } else { &["disks"] };
         let fields = fields.chain(volumes.iter().copied());
         assert_eq!(named, fields.chain(["vmid", "run_state", "data_bearing", "ensure"]).collect());
@@ -321,9 +425,8 @@ fn the_schema_names_exactly_the_fields_of_each_kind() {
 }
 
 fn spec() -> impl Strategy<Value = Value> {
-    let names =
-        Field::ALL.map(Field::as_str).into_iter().chain(["vmid", "run_state", "data_bearing", "ensure"]);
-    let names: Vec<&str> = names.collect();
+    let mut names = names();
+    names.extend(["vmid", "run_state", "data_bearing", "ensure", "nets", "cloud_init"]);
     let member = (prop::sample::select(names), prop::sample::select(values()));
     (Just(()), prop::collection::vec(member, 0..6)).prop_map(|((), members)| {
         let mut spec = Map::from_iter([("vmid".to_owned(), json!(101))]);

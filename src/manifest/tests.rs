@@ -10,6 +10,7 @@ use crate::model::desired::{
 use crate::model::guest::GuestKind;
 use crate::model::sorted::{Map, Set};
 use crate::model::time::Timestamp;
+use crate::normalize;
 
 const NOW: u64 = 1_795_242_415;
 
@@ -72,6 +73,34 @@ fn every_field_of_a_container_is_read() {
 }
 
 #[test]
+fn nets_cloud_init_and_shorthands_are_read() {
+    let db = guest(
+        "vm_guest",
+        &json!({"vmid": 200, "cpu": "host", "agent": true, "machine": {"type": "q35", "viommu": "absent"},
+            "boot": ["scsi0", "net0"], "cpu_limit": 1.50, "hotplug": ["usb", "disk", "usb"], "nameserver": "1.1.1.1",
+            "nets": [{"key": "net0", "mac": "bc:24:11:00:00:01", "vlan": 30, "ensure": "present"},
+                {"key": "net1", "ensure": "absent"}],
+            "cloud_init": {"user": "me", "ip": [{"key": "ipconfig0", "ip6": "FD00:0::1/64"}]}}),
+    );
+    let text = |text: &str| Value::Text(text.to_owned());
+    let list = |items: &[&str]| Value::List(items.iter().map(|item| (*item).to_owned()).collect());
+    let expected = Map::from([
+        (Field::Cpu, Value::Map(vec![("type", text("host"))])),
+        (Field::Agent, Value::Map(vec![("enabled", Value::Flag(true))])),
+        (Field::Machine, Value::Map(vec![("type", text("q35")), ("viommu", Value::Absent)])),
+        (Field::Boot, list(&["scsi0", "net0"])),
+        (Field::CpuLimit, text("1.5")),
+        (Field::Hotplug, list(&["disk", "usb"])),
+        (Field::Nameserver, list(&["1.1.1.1"])),
+        (Field::CloudInitUser, text("me")),
+        (Field::Net(0), Value::Map(vec![("mac", text("BC:24:11:00:00:01")), ("vlan", Value::Number(30))])),
+        (Field::Net(1), Value::Absent),
+        (Field::IpConfig(0), Value::Map(vec![("ip6", text("fd00::1/64"))])),
+    ]);
+    assert_eq!(db.fields, expected);
+}
+
+#[test]
 fn what_is_not_named_is_not_managed() {
     let db = guest("vm_guest", &json!({"vmid": 200}));
     assert_eq!(db.guest.kind, GuestKind::Qemu);
@@ -81,13 +110,20 @@ fn what_is_not_named_is_not_managed() {
 
 #[test]
 fn absent_is_a_value_of_every_field_but_no_other() {
-    for (kind, fields) in [("lxc_guest", 9), ("vm_guest", 8)] {
+    for (name, kind) in [("lxc_guest", GuestKind::Lxc), ("vm_guest", GuestKind::Qemu)] {
         let mut spec = json!({"vmid": 101});
-        for field in Field::ALL.iter().filter(|field| fields == 9 || **field != Field::SwapMb) {
-            spec[field.as_str()] = json!("absent");
+        for row in normalize::rows(kind) {
+            match (row.field, row.field.as_str().split_once('.')) {
+                (Field::Net(_), _) => spec["nets"] = json!([{"key": "net0", "ensure": "absent"}]),
+                (Field::IpConfig(_), _) => {
+                    spec["cloud_init"]["ip"] = json!([{"key": "ipconfig0", "ensure": "absent"}]);
+                }
+                (_, Some((outer, inner))) => spec[outer][inner] = json!("absent"),
+                (field, None) => spec[field.as_str()] = json!("absent"),
+            }
         }
-        let web = guest(kind, &spec);
-        assert_eq!(web.fields.len(), fields);
+        let web = guest(name, &spec);
+        assert_eq!(web.fields.len(), normalize::rows(kind).len());
         assert!(web.fields.values().all(|value| *value == Value::Absent));
     }
     for member in ["run_state", "data_bearing", "vmid"] {
@@ -154,7 +190,70 @@ fn a_bad_value_is_refused_with_its_path_what_was_found_and_what_is_allowed() {
             "spec.mounts[1].key",
             "stands there twice",
         ),
-        (json!({"vmid": 101, "nets": []}), "spec.nets", "not managed by this version"),
+        (json!({"vmid": 101, "nets": {}}), "spec.nets", "allowed is an array"),
+        (json!({"vmid": 101, "nets": [{}]}), "spec.nets[0].key", "is missing"),
+        (json!({"vmid": 101, "nets": [{"key": "eth0"}]}), "spec.nets[0].key", "allowed is net0 to net31"),
+        (
+            json!({"vmid": 101, "nets": [{"key": "ipconfig0"}]}),
+            "spec.nets[0].key",
+            "allowed is net0 to net31",
+        ),
+        (
+            json!({"vmid": 101, "nets": [{"key": "net0"}, {"key": "net0"}]}),
+            "spec.nets[1].key",
+            "net0 stands there twice",
+        ),
+        (
+            json!({"vmid": 101, "nets": [{"key": "net0", "vlan": "x"}]}),
+            "spec.nets[0].vlan",
+            "found \"x\", allowed is a whole number from 1 to 4094",
+        ),
+        (
+            json!({"vmid": 101, "nets": [{"key": "net0", "mac": "absent"}]}),
+            "spec.nets[0].mac",
+            "never without",
+        ),
+        (
+            json!({"vmid": 101, "nets": [{"key": "net0", "mac": "01:00:00:00:00:00"}]}),
+            "spec.nets[0].mac",
+            "multicast",
+        ),
+        (
+            json!({"vmid": 101, "nets": [{"key": "net0", "bridge": "a,b"}]}),
+            "spec.nets[0].bridge",
+            "letters, digits",
+        ),
+        (
+            json!({"vmid": 101, "nets": [{"key": "net0", "ip": "10.0.0.1"}]}),
+            "spec.nets[0].ip",
+            "with its prefix",
+        ),
+        (
+            json!({"vmid": 101, "nets": [{"key": "net0", "model": "virtio"}]}),
+            "spec.nets[0].model",
+            "unknown field",
+        ),
+        (
+            json!({"vmid": 101, "nets": [{"key": "net0", "ensure": "absent", "vlan": 1}]}),
+            "spec.nets[0].vlan",
+            "unknown field, allowed are key, ensure",
+        ),
+        (json!({"vmid": 101, "features": {}}), "spec.features", "at least one member"),
+        (json!({"vmid": 101, "features": true}), "spec.features", "allowed is an object"),
+        (json!({"vmid": 101, "features": {"nesting": 1}}), "spec.features.nesting", "true or false"),
+        (
+            json!({"vmid": 101, "features": {"mount": ["nfs;cifs"]}}),
+            "spec.features.mount[0]",
+            "letters, digits",
+        ),
+        (json!({"vmid": 101, "nameserver": ["1.1.1.1", "one"]}), "spec.nameserver[1]", "an IP address"),
+        (json!({"vmid": 101, "search_domain": "a b"}), "spec.search_domain", "DNS name"),
+        (json!({"vmid": 101, "timezone": "Europe/\nBudapest"}), "spec.timezone", "parts separated by '/'"),
+        (json!({"vmid": 101, "entrypoint": "/init\r"}), "spec.entrypoint", "without control characters"),
+        (json!({"vmid": 101, "os_type": "l26"}), "spec.os_type", "one of debian, devuan"),
+        (json!({"vmid": 101, "cpu_limit": "1,5"}), "spec.cpu_limit", "a number from 0 to 8192"),
+        (json!({"vmid": 101, "cloud_init": {}}), "spec.cloud_init", "a container has no such field"),
+        (json!({"vmid": 101, "bios": "ovmf"}), "spec.bios", "a container has no such field"),
         (json!({"vmid": 101, "provision": {}}), "spec.provision", "not managed by this version"),
         (json!([101]), "spec", "found an array, allowed is an object"),
     ] {

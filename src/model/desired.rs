@@ -5,59 +5,194 @@ use std::fmt;
 use super::guest::{GuestId, Vmid};
 use crate::model::sorted::{Map, Set};
 
-pub mod net;
 pub mod policy;
 pub mod proof;
 pub mod provision;
 pub mod volume;
 
-pub use net::{Net, Nets};
 pub use policy::Policy;
 pub use proof::Proof;
 pub use provision::Provision;
 pub use volume::{Volume, Volumes};
 
-/// A field of a guest that this agent can manage, named as the manifest names it.
+/// A field of a guest that this agent can manage, named as the manifest names it; what stands in an object of its own has
+/// that one's name before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Field {
     Name,
     Description,
     Tags,
     Cores,
+    Sockets,
+    Vcpus,
+    Cpu,
+    CpuLimit,
+    CpuUnits,
     MemoryMb,
     SwapMb,
+    BalloonMb,
     OnBoot,
     Startup,
     Protection,
+    Nameserver,
+    SearchDomain,
+    Features,
+    Unprivileged,
+    Arch,
+    OsType,
+    Cmode,
+    Tty,
+    Console,
+    Entrypoint,
+    Timezone,
+    Boot,
+    Agent,
+    Machine,
+    Bios,
+    Scsihw,
+    Vga,
+    Hotplug,
+    CloudInitUser,
+    CloudInitKeys,
+    /// A network card, by its number.
+    Net(u8),
+    /// What cloud-init sets on the card of that number.
+    IpConfig(u8),
 }
 
 impl Field {
-    pub const ALL: [Self; 9] = [
+    /// All but those that are numbered.
+    pub const ALL: [Self; 35] = [
         Self::Name,
         Self::Description,
         Self::Tags,
         Self::Cores,
+        Self::Sockets,
+        Self::Vcpus,
+        Self::Cpu,
+        Self::CpuLimit,
+        Self::CpuUnits,
         Self::MemoryMb,
         Self::SwapMb,
+        Self::BalloonMb,
         Self::OnBoot,
         Self::Startup,
         Self::Protection,
+        Self::Nameserver,
+        Self::SearchDomain,
+        Self::Features,
+        Self::Unprivileged,
+        Self::Arch,
+        Self::OsType,
+        Self::Cmode,
+        Self::Tty,
+        Self::Console,
+        Self::Entrypoint,
+        Self::Timezone,
+        Self::Boot,
+        Self::Agent,
+        Self::Machine,
+        Self::Bios,
+        Self::Scsihw,
+        Self::Vga,
+        Self::Hotplug,
+        Self::CloudInitUser,
+        Self::CloudInitKeys,
     ];
 
+    /// How many cards a guest may have.
+    pub const NUMBERED: u8 = 32;
+
     pub fn as_str(self) -> &'static str {
+        let numbered = |names: &[&'static str; 32], number: u8| names.get(usize::from(number)).copied();
         match self {
             Self::Name => "name",
             Self::Description => "description",
             Self::Tags => "tags",
             Self::Cores => "cores",
+            Self::Sockets => "sockets",
+            Self::Vcpus => "vcpus",
+            Self::Cpu => "cpu",
+            Self::CpuLimit => "cpu_limit",
+            Self::CpuUnits => "cpu_units",
             Self::MemoryMb => "memory_mb",
             Self::SwapMb => "swap_mb",
+            Self::BalloonMb => "balloon_mb",
             Self::OnBoot => "on_boot",
             Self::Startup => "startup",
             Self::Protection => "protection",
+            Self::Nameserver => "nameserver",
+            Self::SearchDomain => "search_domain",
+            Self::Features => "features",
+            Self::Unprivileged => "unprivileged",
+            Self::Arch => "arch",
+            Self::OsType => "os_type",
+            Self::Cmode => "cmode",
+            Self::Tty => "tty",
+            Self::Console => "console",
+            Self::Entrypoint => "entrypoint",
+            Self::Timezone => "timezone",
+            Self::Boot => "boot",
+            Self::Agent => "agent",
+            Self::Machine => "machine",
+            Self::Bios => "bios",
+            Self::Scsihw => "scsihw",
+            Self::Vga => "vga",
+            Self::Hotplug => "hotplug",
+            Self::CloudInitUser => "cloud_init.user",
+            Self::CloudInitKeys => "cloud_init.ssh_keys",
+            Self::Net(number) => numbered(&NETS, number).unwrap_or("net"),
+            Self::IpConfig(number) => numbered(&IP_CONFIGS, number).unwrap_or("ipconfig"),
         }
     }
+
+    /// `net0` to `net31`, `ipconfig0` to `ipconfig31`.
+    pub fn numbered(key: &str) -> Option<Self> {
+        let place = |names: &[&str]| names.iter().position(|name| *name == key)?.try_into().ok();
+        place(&NETS).map(Self::Net).or_else(|| place(&IP_CONFIGS).map(Self::IpConfig))
+    }
 }
+
+static NETS: [&str; 32] = [
+    "net0", "net1", "net2", "net3", "net4", "net5", "net6", "net7", "net8", "net9", "net10", "net11",
+    "net12", "net13", "net14", "net15", "net16", "net17", "net18", "net19", "net20", "net21", "net22",
+    "net23", "net24", "net25", "net26", "net27", "net28", "net29", "net30", "net31",
+];
+
+static IP_CONFIGS: [&str; 32] = [
+    "ipconfig0",
+    "ipconfig1",
+    "ipconfig2",
+    "ipconfig3",
+    "ipconfig4",
+    "ipconfig5",
+    "ipconfig6",
+    "ipconfig7",
+    "ipconfig8",
+    "ipconfig9",
+    "ipconfig10",
+    "ipconfig11",
+    "ipconfig12",
+    "ipconfig13",
+    "ipconfig14",
+    "ipconfig15",
+    "ipconfig16",
+    "ipconfig17",
+    "ipconfig18",
+    "ipconfig19",
+    "ipconfig20",
+    "ipconfig21",
+    "ipconfig22",
+    "ipconfig23",
+    "ipconfig24",
+    "ipconfig25",
+    "ipconfig26",
+    "ipconfig27",
+    "ipconfig28",
+    "ipconfig29",
+    "ipconfig30",
+    "ipconfig31",
+];
 
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -74,6 +209,11 @@ pub enum Value {
     Flag(bool),
     Tags(Set<String>),
     Startup(Startup),
+    /// In order where it matters, sorted where it does not.
+    List(Vec<String>),
+    /// Named parts, in the order of the field's table: all that differ from their defaults of what was read, those that
+    /// are managed of what is wanted.
+    Map(Vec<(&'static str, Self)>),
     /// What Proxmox returned does not parse as this field: kept as it was read, equal to nothing desired.
     Raw(String),
 }
@@ -131,7 +271,6 @@ pub struct DesiredGuest {
     pub suspend: bool,
     /// Holds bytes that exist nowhere else; unless the manifest says `false`, it does.
     pub data_bearing: bool,
-    pub nets: Nets,
     pub volumes: Volumes,
     pub provision: Option<Provision>,
     pub policy: Policy,
@@ -151,7 +290,6 @@ impl DesiredGuest {
             ignore: Set::new(),
             suspend: false,
             data_bearing: true,
-            nets: Nets::new(),
             volumes: Volumes::new(),
             provision: None,
             policy: Policy::default(),

@@ -24,6 +24,10 @@ impl Value {
             Self::Flag(flag) => json!(flag),
             Self::Tags(tags) => json!(tags),
             Self::Startup(startup) => startup.to_json(),
+            Self::List(items) => json!(items),
+            Self::Map(parts) => {
+                parts.iter().map(|(name, part)| ((*name).to_owned(), part.to_json())).collect()
+            }
         }
     }
 }

@@ -1,13 +1,8 @@
 //! Descriptions. A container's always comes back with exactly one newline at its end, a VM's without any trailing
 //! whitespace; an empty one vanishes.
 
-use super::Context;
 use crate::model::desired::Value;
 use crate::model::guest::GuestKind;
-
-pub(super) fn parse(text: &str, context: Context) -> Value {
-    canonical(context.guest.kind, text)
-}
 
 pub(super) fn canonical(kind: GuestKind, text: &str) -> Value {
     let text = match kind {

@@ -1,96 +1,67 @@
-//! The fields of a container. All of them take effect at once, also while it runs.
+//! The fields of a container.
 
-use super::{Privilege, Row, TakesEffect, Unset, description, scalar, startup, tags};
-use crate::model::desired::{Field, Value};
-use crate::model::sorted::Set;
+use super::TakesEffect::{AtNextStart, AtOnce, Never};
+use super::features::FEATURES;
+use super::sort::Series;
+use super::{Privilege, Row, Sort, form, kept, net, plain};
+use crate::model::desired::Field;
 
 const OPTIONS: &[Privilege] = &[Privilege::OnGuest("VM.Config.Options")];
 const MEMORY: &[Privilege] = &[Privilege::OnGuest("VM.Config.Memory")];
+const CPU: &[Privilege] = &[Privilege::OnGuest("VM.Config.CPU")];
+const NETWORK: &[Privilege] = &[Privilege::OnGuest("VM.Config.Network")];
+const ALLOCATE: &[Privilege] = &[Privilege::OnGuest("VM.Allocate")];
 
-pub(super) const ROWS: [Row; 9] = [
-    Row {
-        field: Field::Name,
-        key: "hostname",
-        parse: scalar::text,
-        // Proxmox names a container that has no name.
-        default: |guest| Value::Text(format!("CT{}", guest.vmid)),
-        unset: Unset::Delete,
-        takes_effect: TakesEffect::AtOnce,
-        privileges: &[Privilege::OnGuest("VM.Config.Network")],
-    },
-    Row {
-        field: Field::Description,
-        key: "description",
-        parse: description::parse,
-        default: |_| Value::Absent,
-        unset: Unset::Delete,
-        takes_effect: TakesEffect::AtOnce,
-        privileges: OPTIONS,
-    },
-    Row {
-        field: Field::Tags,
-        key: "tags",
-        parse: tags::parse,
-        default: |_| Value::Tags(Set::new()),
-        unset: Unset::Delete,
-        takes_effect: TakesEffect::AtOnce,
-        privileges: OPTIONS,
-    },
-    Row {
-        field: Field::Cores,
-        key: "cores",
-        parse: scalar::number,
-        // All cores of the node: no number says that.
-        default: |_| Value::Absent,
-        unset: Unset::Delete,
-        takes_effect: TakesEffect::AtOnce,
-        privileges: &[Privilege::OnGuest("VM.Config.CPU")],
-    },
-    Row {
-        field: Field::MemoryMb,
-        key: "memory",
-        parse: scalar::number,
-        default: |_| Value::Number(512),
-        // Proxmox refuses to delete it.
-        unset: Unset::Write("512"),
-        takes_effect: TakesEffect::AtOnce,
-        privileges: MEMORY,
-    },
-    Row {
-        field: Field::SwapMb,
-        key: "swap",
-        parse: scalar::number,
-        // The schema says 512; at run time an absent swap is none.
-        default: |_| Value::Number(0),
-        unset: Unset::Write("0"),
-        takes_effect: TakesEffect::AtOnce,
-        privileges: MEMORY,
-    },
-    Row {
-        field: Field::OnBoot,
-        key: "onboot",
-        parse: scalar::flag,
-        default: |_| Value::Flag(false),
-        unset: Unset::Delete,
-        takes_effect: TakesEffect::AtOnce,
-        privileges: OPTIONS,
-    },
-    Row {
-        field: Field::Startup,
-        key: "startup",
-        parse: startup::parse,
-        default: |_| Value::Absent,
-        unset: Unset::Delete,
-        takes_effect: TakesEffect::AtOnce,
-        privileges: OPTIONS,
-    },
-    Row {
-        field: Field::Protection,
-        key: "protection",
-        parse: scalar::flag,
-        default: |_| Value::Flag(false),
-        unset: Unset::Delete,
-        takes_effect: TakesEffect::AtOnce,
-        privileges: OPTIONS,
-    },
+const ARCHITECTURES: &[&str] = &["amd64", "i386", "arm64", "armhf", "riscv32", "riscv64"];
+const SYSTEMS: &[&str] = &[
+    "debian",
+    "devuan",
+    "ubuntu",
+    "centos",
+    "fedora",
+    "opensuse",
+    "archlinux",
+    "alpine",
+    "gentoo",
+    "nixos",
+    "unmanaged",
+];
+
+pub(super) static SERVERS: Series = series(&form::IP);
+pub(super) static DOMAINS: Series = series(&form::DNS_NAME);
+
+const fn series(item: &'static form::Form) -> Series {
+    Series { item, between: &[' ', ',', ';'], ordered: true, prefix: "", words: &[], encoded: false }
+}
+
+pub(super) static ROWS: [Row; 23] = [
+    // Proxmox names a container that has no name: CT101.
+    plain(Field::Name, "hostname", Sort::Text(&form::DNS_NAME), "", AtOnce, NETWORK),
+    plain(Field::Description, "description", Sort::Description, "", AtOnce, OPTIONS),
+    plain(Field::Tags, "tags", Sort::Tags, "", AtOnce, OPTIONS),
+    // Absent: all cores of the node, which no number says.
+    plain(Field::Cores, "cores", Sort::Number(1, 8_192), "", AtOnce, CPU),
+    plain(Field::CpuLimit, "cpulimit", Sort::Decimal(8_192), "0", AtOnce, CPU),
+    plain(Field::CpuUnits, "cpuunits", Sort::Units(500_000), "100", AtOnce, CPU),
+    // Proxmox refuses to delete it.
+    kept(Field::MemoryMb, "memory", Sort::Number(16, super::MAX_MEMORY_MB), "512", AtOnce, MEMORY),
+    // The schema says 512; at run time an absent swap is none.
+    kept(Field::SwapMb, "swap", Sort::Number(0, super::MAX_MEMORY_MB), "0", AtOnce, MEMORY),
+    plain(Field::OnBoot, "onboot", Sort::Flag, "0", AtOnce, OPTIONS),
+    plain(Field::Startup, "startup", Sort::Startup, "", AtOnce, OPTIONS),
+    plain(Field::Protection, "protection", Sort::Flag, "0", AtOnce, OPTIONS),
+    plain(Field::Nameserver, "nameserver", Sort::List(&SERVERS), "", AtOnce, NETWORK),
+    plain(Field::SearchDomain, "searchdomain", Sort::List(&DOMAINS), "", AtOnce, NETWORK),
+    plain(Field::Features, "features", Sort::Map(&FEATURES), "", AtNextStart, ALLOCATE),
+    // New ones are unprivileged, but in a configuration that does not say it, it is not.
+    plain(Field::Unprivileged, "unprivileged", Sort::Flag, "0", Never, ALLOCATE),
+    // Both are what the template was; Proxmox would take another word without complaint.
+    plain(Field::Arch, "arch", Sort::OneOf(ARCHITECTURES), "amd64", Never, OPTIONS),
+    plain(Field::OsType, "ostype", Sort::OneOf(SYSTEMS), "", Never, OPTIONS),
+    plain(Field::Cmode, "cmode", Sort::OneOf(&["tty", "console", "shell"]), "tty", AtNextStart, OPTIONS),
+    plain(Field::Tty, "tty", Sort::Number(0, 6), "2", AtNextStart, OPTIONS),
+    plain(Field::Console, "console", Sort::Flag, "1", AtNextStart, OPTIONS),
+    plain(Field::Entrypoint, "entrypoint", Sort::Text(&form::LINE), "/sbin/init", AtNextStart, OPTIONS),
+    plain(Field::Timezone, "timezone", Sort::Text(&form::PATH), "", AtNextStart, OPTIONS),
+    plain(Field::Net(0), "net", Sort::Map(&net::LXC), "", AtOnce, NETWORK),
 ];

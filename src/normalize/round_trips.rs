@@ -1,10 +1,13 @@
 //! Every row of the two tables, in both directions: what Proxmox returns, and what is written for what is wanted.
 
-use proptest::prelude::{Strategy, any, prop, prop_assert, prop_assert_eq, proptest};
+use proptest::prelude::{BoxedStrategy, Strategy, any, prop, prop_assert, prop_assert_eq, proptest};
 use proptest::strategy::{Just, Union};
 
+use super::form::Form;
+use super::map::Part;
+use super::sort::fraction;
 use super::tags::TagCase;
-use super::{Context, Written, row, rows};
+use super::{Context, Sort, TakesEffect, Written, field_of, row, rows};
 use crate::gate;
 use crate::model::desired::{Field, Startup, Value};
 use crate::model::guest::{GuestId, GuestKind, Vmid};
@@ -146,7 +149,7 @@ fn what_is_wanted_is_written_in_proxmox_s_form() {
         (Lxc, Field::Startup, startup(None, None, Some(60)), set("down=60")),
     ] {
         let row = row(field, kind).unwrap();
-        assert_eq!(row.write(&wanted, context(kind)), written, "{field} of {kind}");
+        assert_eq!(row.write(row.field, &wanted, None, context(kind)), written, "{field} of {kind}");
     }
 }
 
@@ -160,7 +163,12 @@ fn absent_deletes_the_key_where_proxmox_lets_it() {
                 (Lxc, Field::SwapMb) => Written::Set("0".to_owned()),
                 _ => Written::Delete,
             };
-            assert_eq!(row.write(&Value::Absent, context(kind)), expected, "{} of {kind}", row.field);
+            assert_eq!(
+                row.write(row.field, &Value::Absent, None, context(kind)),
+                expected,
+                "{} of {kind}",
+                row.field
+            );
         }
     }
 }
@@ -171,47 +179,125 @@ fn capitals_in_tags_count_only_where_the_datacenter_says_so() {
     let row = row(Field::Tags, Lxc).unwrap();
     assert_eq!(row.read(Some("A;a"), kept), tags(&["A", "a"]));
     assert_eq!(row.read(Some("A;a"), context(Lxc)), tags(&["a"]));
-    assert_eq!(row.write(&tags(&["B", "a"]), kept), Written::Set("B;a".to_owned()));
+    assert_eq!(row.write(row.field, &tags(&["B", "a"]), None, kept), Written::Set("B;a".to_owned()));
 }
 
 #[test]
 fn every_field_has_one_row_a_kind_and_a_vm_has_no_swap() {
     for kind in GuestKind::ALL {
         let fields: Set<Field> = rows(kind).iter().map(|row| row.field).collect();
-        let keys: Set<&str> = rows(kind).iter().map(|row| row.key).collect();
+        let keys: Set<&str> = rows(kind).iter().map(|row| row.key(row.field)).collect();
         assert_eq!((fields.len(), keys.len()), (rows(kind).len(), rows(kind).len()));
+        for row in rows(kind) {
+            assert_eq!(field_of(row.key(row.field), kind), Some(row.field));
+        }
     }
-    assert_eq!(rows(Lxc).len(), Field::ALL.len());
-    assert!(row(Field::SwapMb, Qemu).is_none());
+    let somewhere = |field: &Field| row(*field, Lxc).or_else(|| row(*field, Qemu)).is_some();
+    assert!(Field::ALL.iter().all(somewhere));
+    assert!(row(Field::SwapMb, Qemu).is_none() && row(Field::Bios, Lxc).is_none());
+    assert_eq!((field_of("net31", Qemu), field_of("net32", Qemu)), (Some(Field::Net(31)), None));
+    assert_eq!((field_of("net", Qemu), field_of("ipconfig0", Lxc)), (None, None));
 }
 
 #[test]
-fn the_gate_lets_every_managed_key_through() {
+fn the_gate_lets_every_key_through_that_is_written() {
     for kind in GuestKind::ALL {
         for row in rows(kind) {
-            assert!(gate::is_reversible_key(kind, row.key), "{} of {kind}", row.key);
+            let key = row.key(row.field);
+            let written = row.takes_effect != TakesEffect::Never;
+            assert_eq!(gate::is_reversible_key(kind, key), written, "{key} of {kind}");
+        }
+    }
+}
+
+/// Texts of every form; each form takes its own.
+const SAMPLES: &[&str] = &[
+    "web",
+    "a-b.c",
+    "vmbr0",
+    "dhcp",
+    "auto",
+    "manual",
+    "10.0.0.2/24",
+    "192.168.1.0/0",
+    "10.0.0.1",
+    "1.1.1.1",
+    "fd00::1",
+    "FD00:0:0::2",
+    "fd00::2/64",
+    "fe80::1%eth0",
+    "bc:24:11:00:00:01",
+    "BC:24:11:0A:0b:02",
+    "30",
+    "4094",
+    "+aes",
+    "-pcid",
+    "scsi0",
+    "net0",
+    "ide2",
+    "nfs",
+    "cifs",
+    "disk",
+    "network",
+    "usb",
+    "Europe/Budapest",
+    "pc",
+    "q35",
+    "virt",
+    "pc-q35-9.0",
+    "pc-i440fx-8.1+pve0",
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFl7 me@home; \u{e4}=%",
+    "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQ you",
+    "/sbin/init --x",
+];
+
+fn one_of(form: &'static Form) -> BoxedStrategy<String> {
+    let taken: Vec<String> = SAMPLES.iter().filter_map(|sample| (form.take)(sample)).collect();
+    prop::sample::select(taken).boxed()
+}
+
+/// Any value the manifest lets through for this sort.
+fn of_sort(sort: &'static Sort) -> BoxedStrategy<Value> {
+    let number = |from: u64, to: u64| (from..=to).prop_map(Value::Number).boxed();
+    match sort {
+        Sort::Text(form) | Sort::Machine(form) => one_of(form).prop_map(Value::Text).boxed(),
+        Sort::OneOf(names) => prop::sample::select(*names).prop_map(text).boxed(),
+        Sort::Description => description().prop_map(Value::Text).boxed(),
+        Sort::Number(from, to) | Sort::Memory(from, to) => number(*from, *to),
+        Sort::Units(to) => number(1, *to),
+        Sort::Decimal(to) => (0..*to, 0..100_u64)
+            .prop_map(|(whole, part)| fraction(&format!("{whole}.{part:02}")).unwrap())
+            .boxed(),
+        Sort::Flag => any::<bool>().prop_map(Value::Flag).boxed(),
+        Sort::Tags => prop::collection::btree_set("[a-zA-Z0-9_][a-zA-Z0-9_+.-]{0,3}", 0..4)
+            .prop_map(|tags| Value::Tags(tags.into_iter().collect()))
+            .boxed(),
+        Sort::Startup => any::<(Option<u32>, Option<u32>, Option<u32>)>()
+            .prop_filter("one part at least", |parts| *parts != (None, None, None))
+            .prop_map(|(order, up_s, down_s)| startup(order, up_s, down_s))
+            .boxed(),
+        Sort::List(series) => prop::collection::vec(one_of(series.item), 1..4)
+            .prop_map(|items| Value::List(series.in_order(items)))
+            .boxed(),
+        Sort::Map(map) => {
+            let part = |part: &'static Part| {
+                let absent = if part.removable { Just(Value::Absent).boxed() } else { of_sort(&part.sort) };
+                let value = Union::new([of_sort(&part.sort), of_sort(&part.sort), absent]);
+                prop::option::of(value.prop_map(move |value| (part.name, value))).boxed()
+            };
+            let parts: Vec<_> = map.parts.iter().map(part).collect();
+            parts
+                .prop_map(|parts| parts.into_iter().flatten().collect::<Vec<_>>())
+                .prop_filter("one part at least", |parts| !parts.is_empty())
+                .prop_map(Value::Map)
+                .boxed()
         }
     }
 }
 
 /// Any value the manifest lets through for this field.
-pub(crate) fn wanted(field: Field) -> Union<proptest::strategy::BoxedStrategy<Value>> {
-    let number = |from: u64, to: u64| (from..=to).prop_map(Value::Number).boxed();
-    let value = match field {
-        Field::Name => "[a-zA-Z0-9]{1,3}(-[a-z0-9]{1,3})?(\\.[a-z]{1,4})?".prop_map(Value::Text).boxed(),
-        Field::Description => description().prop_map(Value::Text).boxed(),
-        Field::Tags => prop::collection::btree_set("[a-zA-Z0-9_][a-zA-Z0-9_+.-]{0,3}", 0..4)
-            .prop_map(|tags| Value::Tags(tags.into_iter().collect()))
-            .boxed(),
-        Field::Cores => number(1, 8_192),
-        Field::MemoryMb => number(16, 1 << 26),
-        Field::SwapMb => number(0, 1 << 26),
-        Field::OnBoot | Field::Protection => any::<bool>().prop_map(Value::Flag).boxed(),
-        Field::Startup => any::<(Option<u32>, Option<u32>, Option<u32>)>()
-            .prop_filter("one part at least", |parts| *parts != (None, None, None))
-            .prop_map(|(order, up_s, down_s)| startup(order, up_s, down_s))
-            .boxed(),
-    };
+pub(crate) fn wanted(row: &'static super::Row) -> Union<BoxedStrategy<Value>> {
+    let value = of_sort(&row.sort);
     Union::new([value.clone(), value.clone(), value, Just(Value::Absent).boxed()])
 }
 
@@ -226,18 +312,19 @@ pub(crate) fn any_row() -> impl Strategy<Value = (GuestKind, &'static super::Row
 }
 
 fn row_and_value() -> impl Strategy<Value = (GuestKind, &'static super::Row, Value)> {
-    any_row().prop_flat_map(|(kind, row)| (Just(kind), Just(row), wanted(row.field)))
+    any_row().prop_flat_map(|(kind, row)| (Just(kind), Just(row), wanted(row)))
 }
 
 proptest! {
     #[test]
     fn what_is_written_is_read_back_as_what_was_wanted((kind, row, wanted) in row_and_value()) {
         let context = context(kind);
-        let written = match row.write(&wanted, context) {
+        let written = match row.write(row.field, &wanted, None, context) {
             Written::Set(text) => Some(text),
             Written::Delete => None,
         };
-        prop_assert_eq!(row.read(written.as_deref(), context), row.canonical(&wanted, context));
+        let (wanted, read) = (row.canonical(&wanted, context), row.read(written.as_deref(), context));
+        prop_assert!(!row.differs(&wanted, &read, context), "{:?} against {:?}", wanted, read);
     }
 
     #[test]
@@ -248,7 +335,7 @@ proptest! {
 
     #[test]
     fn no_write_but_a_description_has_a_line_feed((kind, row, wanted) in row_and_value()) {
-        if let Written::Set(text) = row.write(&wanted, context(kind)) {
+        if let Written::Set(text) = row.write(row.field, &wanted, None, context(kind)) {
             prop_assert!(row.field == Field::Description || !text.contains(['\n', '\r']));
             prop_assert!(!text.is_empty());
         }

@@ -1,9 +1,9 @@
 //! Start and stop order: `1`, `order=1` and `up=10,order=1` are kept as written, so they are parsed before comparing.
 
-use super::{Context, scalar};
+use super::sort;
 use crate::model::desired::{Startup, Value};
 
-pub(super) fn parse(text: &str, _context: Context) -> Value {
+pub(super) fn parse(text: &str) -> Value {
     read(text).map_or_else(|| Value::Raw(text.to_owned()), Value::Startup)
 }
 
@@ -15,7 +15,7 @@ fn read(text: &str) -> Option<Startup> {
     let mut startup = Startup::default();
     for part in text.split(',').filter(|part| !part.trim().is_empty()) {
         let (name, number) = part.split_once('=').unwrap_or(("order", part));
-        let number = scalar::decimal(number).and_then(|number| u32::try_from(number).ok())?;
+        let number = sort::decimal(number).and_then(|number| u32::try_from(number).ok())?;
         match name {
             "order" => startup.order = Some(number),
             "up" => startup.up_s = Some(number),

@@ -3,19 +3,23 @@
 
 use super::sight::Sight;
 use super::words::{should_be, shown};
-use super::{Note, Settings};
-use crate::model::desired::{DesiredGuest, Value};
+use super::{Note, PlanFailure, Settings};
+use crate::model::desired::{self, DesiredGuest, Value};
 use crate::model::drift::Drift;
 use crate::model::guest::RunState;
+use crate::model::hold::{Hold, HoldReason};
 use crate::model::observed::PendingChange;
+use crate::model::outcome::Recourse;
 use crate::model::step::ConfigChange;
-use crate::normalize::{self, Context, Row, TakesEffect, Written};
+use crate::normalize::{self, Context, Row, TakesEffect, Written, features};
 
 /// One managed field and how it stands. "Wanted" is compared with what the next start will make of the guest;
 /// what runs now matters only for `waits`.
 #[derive(Debug)]
 struct Field<'a> {
+    name: desired::Field,
     row: &'static Row,
+    key: &'static str,
     desired: &'a Value,
     /// As it will be read back once it is written.
     canonical: Value,
@@ -47,17 +51,21 @@ impl<'a> Fields<'a> {
         for (name, value) in &desired.fields {
             // A field that this kind of guest does not have was refused with the manifest.
             let Some(row) = normalize::row(*name, desired.guest.kind) else { continue };
+            let key = row.key(*name);
             let field = Field {
+                name: *name,
                 row,
+                key,
                 desired: value,
                 canonical: row.canonical(value, context),
-                running: row.read(sight.config.current.get(row.key).map(String::as_str), context),
-                merged: row.read(sight.config.merged(row.key), context),
+                running: row.read(sight.config.current.get(key).map(String::as_str), context),
+                merged: row.read(sight.config.merged(key), context),
             };
-            if field.canonical != field.merged {
+            if row.differs(&field.canonical, &field.merged, context) {
                 let ignored = desired.ignore.contains(name);
                 if ignored { fields.ignored.push(field) } else { fields.differing.push(field) }
-            } else if sight.run != RunState::Stopped && field.running != field.merged {
+            } else if sight.run != RunState::Stopped && row.differs(&field.canonical, &field.running, context)
+            {
                 fields.waiting.push(field);
             }
         }
@@ -65,10 +73,9 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn drift(&self) -> Vec<Drift> {
-        let drift = |field: &Field<'_>| Drift {
-            field: field.row.field.to_string(),
-            desired: field.canonical.to_json(),
-            actual: field.merged.to_json(),
+        let drift = |field: &Field<'_>| {
+            let (wanted, there) = field.row.narrowed(&field.canonical, &field.merged, self.context);
+            Drift { field: field.name.to_string(), desired: wanted.to_json(), actual: there.to_json() }
         };
         self.differing.iter().map(drift).collect()
     }
@@ -89,7 +96,7 @@ impl<'a> Fields<'a> {
 
     /// The write puts the guest's protection on.
     pub(super) fn protects(&self) -> bool {
-        let is_on = |field: &Field<'_>| field.row.key == "protection" && *field.desired == Value::Flag(true);
+        let is_on = |field: &Field<'_>| field.key == "protection" && *field.desired == Value::Flag(true);
         self.differing.iter().any(is_on)
     }
 
@@ -97,16 +104,57 @@ impl<'a> Fields<'a> {
     pub(super) fn change(&self) -> ConfigChange {
         let mut change = ConfigChange { digest: self.sight.config.digest.clone(), ..ConfigChange::default() };
         for field in &self.differing {
-            match field.row.write(field.desired, self.context) {
+            match self.written(field) {
                 Written::Set(text) => {
-                    change.set.insert(field.row.key.to_owned(), text);
+                    change.set.insert(field.key.to_owned(), text);
                 }
                 Written::Delete => {
-                    change.delete.insert(field.row.key.to_owned());
+                    change.delete.insert(field.key.to_owned());
                 }
             }
         }
         change
+    }
+
+    fn written(&self, field: &Field<'_>) -> Written {
+        field.row.write(field.name, field.desired, self.sight.config.merged(field.key), self.context)
+    }
+
+    /// What is decided when a guest is made cannot be brought about afterwards.
+    pub(super) fn immutable(&self) -> Option<PlanFailure> {
+        let field = self.differing.iter().find(|field| field.row.takes_effect == TakesEffect::Never)?;
+        let (name, is, wanted) = (field.name, shown(&field.merged), should_be(&field.canonical));
+        Some(PlanFailure {
+            code: "immutable",
+            message: format!(
+                "{name} is {is}, {wanted}, and is decided when a guest is made: take it out of the desired state, or \
+                 restore a backup of the guest to another one that is as it should be"
+            ),
+            recourse: Recourse::Terminal,
+        })
+    }
+
+    /// What Proxmox lets nobody but root@pam itself write.
+    pub(super) fn needs_root(&self) -> Option<Hold> {
+        let field = self.differing.iter().find(|field| field.name == desired::Field::Features)?;
+        let unprivileged = self.sight.config.current.get("unprivileged").is_some_and(|text| text == "1");
+        let new = match self.written(field) {
+            Written::Set(text) => Some(text),
+            Written::Delete => None,
+        };
+        let what = features::need_root(self.sight.config.merged(field.key), new.as_deref(), unprivileged)?;
+        let by_hand = match &new {
+            Some(text) => format!("`pct set {} --features '{text}'`", self.context.guest.vmid),
+            None => format!("`pct set {} --delete features`", self.context.guest.vmid),
+        };
+        Some(Hold {
+            reason: HoldReason::Permission,
+            detail: format!(
+                "{what} can be changed only by root@pam itself, by no token, and the backend that runs commands as root \
+                 does not exist yet"
+            ),
+            remedy: format!("{by_hand} as root on the node"),
+        })
     }
 
     /// `cores is 4, should be 2; tags is [a], should be [a b]`; `late`: written while the guest runs.
@@ -115,7 +163,8 @@ impl<'a> Fields<'a> {
             let pending = if field.running == field.merged { "" } else { " once what is pending is applied" };
             let late = late && field.row.takes_effect == TakesEffect::AtNextStart;
             let late = if late { " (a running guest takes it at its next start)" } else { "" };
-            let (name, is, should_be) = (field.row.field, shown(&field.merged), should_be(&field.canonical));
+            let (wanted, there) = field.row.narrowed(&field.canonical, &field.merged, self.context);
+            let (name, is, should_be) = (field.name, shown(&there), should_be(&wanted));
             format!("{name} is {is}{pending}, {should_be}{late}")
         };
         let reasons: Vec<String> = self.differing.iter().map(one).collect();
@@ -123,20 +172,20 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn pending_reboot(&self) -> Vec<String> {
-        self.waiting.iter().map(|field| field.row.field.to_string()).collect()
+        self.waiting.iter().map(|field| field.name.to_string()).collect()
     }
 
     /// What is not done, and why not.
     pub(super) fn notes(&self, desired: &DesiredGuest) -> Vec<Note> {
         let ignored = self.ignored.iter().map(|field| {
-            let (name, is, wanted) = (field.row.field, shown(&field.merged), shown(&field.canonical));
+            let (name, is, wanted) = (field.name, shown(&field.merged), shown(&field.canonical));
             Note {
                 code: "ignored",
                 message: format!("{name} is {is} instead of {wanted}, which is to be ignored"),
             }
         });
         let waiting = self.waiting.iter().map(|field| {
-            let (name, runs, waits) = (field.row.field, shown(&field.running), shown(&field.merged));
+            let (name, runs, waits) = (field.name, shown(&field.running), shown(&field.merged));
             let message = format!("{name}: {waits} is written, {runs} runs until the guest is next started");
             Note { code: "pending_reboot", message }
         });
@@ -145,13 +194,9 @@ impl<'a> Fields<'a> {
 
     /// Pending changes of keys that the desired state does not name: the next start applies them.
     fn pending_of_others(&self, desired: &DesiredGuest) -> Option<Note> {
-        let rows = normalize::rows(self.context.guest.kind);
         let ours = |key: &str| {
-            let row = rows.iter().find(|row| row.key == key);
-            row.is_some_and(|row| {
-                let named = |field: &Field<'_>| field.row.field == row.field;
-                self.differing.iter().chain(&self.waiting).chain(&self.ignored).any(named)
-            })
+            let named = |field: &Field<'_>| field.key == key;
+            self.differing.iter().chain(&self.waiting).chain(&self.ignored).any(named)
         };
         let others = self
             .sight

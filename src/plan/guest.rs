@@ -44,10 +44,11 @@ pub fn plan_guest(desired: &DesiredGuest, seen: &GuestObservation, settings: &Se
         return plan;
     }
     let restart = restart(desired, &sight, &plan, run);
-    match decide(desired, &sight, &plan, run, restart) {
+    match decide(desired, &sight, &fields, &plan, run, restart) {
         Decision::InOrder => plan.notes.extend(in_order(&sight, fields.managed() + volumes.managed)),
         Decision::Report => plan.notes.push(only_reported(&plan.drift)),
         Decision::Hold(hold) => plan.hold = Some(hold),
+        Decision::Fail(failure) => plan.failure = Some(failure),
         Decision::Act => {
             let (change, later) = run_change(desired, &sight, run, restart, settings);
             plan.steps = steps(desired, &sight, (&fields, &volumes), change, run);
@@ -77,6 +78,7 @@ enum Decision {
     InOrder,
     Report,
     Hold(Hold),
+    Fail(PlanFailure),
     Act,
 }
 
@@ -117,6 +119,7 @@ fn restart(desired: &DesiredGuest, sight: &Sight<'_>, plan: &GuestPlan, run: Run
 fn decide(
     desired: &DesiredGuest,
     sight: &Sight<'_>,
+    fields: &Fields<'_>,
     plan: &GuestPlan,
     run: RunChange,
     restart: Restart,
@@ -130,7 +133,10 @@ fn decide(
     if desired.drift == DriftPolicy::Report {
         return Decision::Report;
     }
-    match holds::hold(desired, sight) {
+    if let Some(failure) = fields.immutable() {
+        return Decision::Fail(failure);
+    }
+    match holds::hold(desired, sight).or_else(|| fields.needs_root()) {
         Some(hold) => Decision::Hold(hold),
         None => Decision::Act,
     }
@@ -227,7 +233,7 @@ fn shutdown_timeout_s(desired: &DesiredGuest, sight: &Sight<'_>, settings: &Sett
     let context = Context { guest: desired.guest, tag_case: settings.tag_case };
     let read = || {
         let row = normalize::row(Field::Startup, desired.guest.kind)?;
-        Some(row.read(sight.config.merged(row.key), context))
+        Some(row.read(sight.config.merged(row.key(Field::Startup)), context))
     };
     let startup = desired.fields.get(&Field::Startup).cloned().or_else(read);
     let down_s = match startup {

@@ -109,8 +109,7 @@ fn of_step(step: &Step, needs: &mut Vec<Need>) {
             if let Some(storage) = params.get("storage") {
                 need(&on_storage(storage), "Datastore.AllocateSpace");
             }
-            let fields = normalize::rows(id.kind).iter().map(|row| row.key);
-            for key in fields.filter(|key| params.contains_key(*key)) {
+            for key in params.keys().filter(|key| normalize::field_of(key, id.kind).is_some()) {
                 of_key(*id, key, &guest, &mut need);
             }
         }
@@ -144,7 +143,8 @@ enum Key {
 }
 
 fn of_key(id: GuestId, key: &str, guest: &str, need: &mut dyn FnMut(&str, &'static str)) -> Key {
-    let Some(row) = normalize::rows(id.kind).iter().find(|row| row.key == key) else {
+    let field = normalize::field_of(key, id.kind);
+    let Some(row) = field.and_then(|field| normalize::row(field, id.kind)) else {
         // No field has this key: it is a volume's.
         need(guest, "VM.Config.Disk");
         return Key::Volume;

@@ -138,7 +138,9 @@ impl Guest {
         }
         let waits = |key: &str| {
             let is_late = match self.id.kind {
-                GuestKind::Qemu => matches!(key, "cores" | "memory"),
+                GuestKind::Qemu => {
+                    ["cores", "memory", "sockets", "cpu", "machine", "bios", "vga", "boot"].contains(&key)
+                }
                 GuestKind::Lxc => false,
             };
             // A new volume is plugged in, another's options wait.
@@ -211,6 +213,25 @@ fn stored(kind: GuestKind, key: &str, value: &str) -> String {
             let tags: Set<String> =
                 value.split([';', ',', ' ']).filter(|tag| !tag.is_empty()).map(str::to_lowercase).collect();
             if tags.is_empty() { " ".to_owned() } else { tags.into_iter().collect::<Vec<_>>().join(";") }
+        }
+        (GuestKind::Lxc, "nameserver" | "searchdomain") => value.replace([',', ';'], " "),
+        (GuestKind::Lxc, "net0") => {
+            let mut parts: Vec<&str> = value.split(',').filter(|part| !part.starts_with("type=")).collect();
+            assert!(value.contains("name="), "{value}");
+            if !value.contains("hwaddr=") {
+                parts.push("hwaddr=BC:24:11:FF:FF:FF");
+            }
+            parts.push("type=veth");
+            parts.sort_unstable_by_key(|part| (!part.starts_with("name="), *part));
+            parts.join(",")
+        }
+        (GuestKind::Qemu, "net0") => {
+            let (card, rest) = value.split_once(',').unwrap_or((value, ""));
+            let card = if card.contains('=') { card.to_owned() } else { format!("{card}=BC:24:11:FF:FF:FF") };
+            if rest.is_empty() { card } else { format!("{card},{rest}") }
+        }
+        (_, "cpuunits") => {
+            value.parse::<u64>().map_or_else(|_| value.to_owned(), |units| units.min(10_000).to_string())
         }
         _ => value.to_owned(),
     }

@@ -21,6 +21,13 @@ pub(super) fn shown(value: &Value) -> String {
             let parts = parts.into_iter().filter_map(|(name, part)| Some(format!("{name}={}", part?)));
             parts.collect::<Vec<_>>().join(",")
         }
+        Value::List(items) if items.is_empty() => "empty".to_owned(),
+        Value::List(items) => shortened(&format!("[{}]", items.join(" "))),
+        Value::Map(parts) if parts.is_empty() => "as by default".to_owned(),
+        Value::Map(parts) => {
+            let parts = parts.iter().map(|(name, part)| format!("{name}={}", shown(part)));
+            parts.collect::<Vec<_>>().join(",")
+        }
         Value::Raw(text) => format!("{}, which cannot be read", quoted(text)),
     }
 }
