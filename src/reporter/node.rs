@@ -1,7 +1,6 @@
 //! The part of the report that the node itself answers: its figures, its guests, what the token may, its clock.
 //! Fails part by part: each reading that fails is a problem, and the next is tried, unless the node does not answer at all.
 
-use std::collections::HashMap;
 use std::time::Instant;
 
 use crate::clock;
@@ -189,7 +188,7 @@ fn host(status: &NodeStatus) -> Host {
 /// Since when each lock has been seen: Proxmox does not tell.
 #[derive(Debug, Default)]
 struct Locks {
-    seen: HashMap<GuestId, (String, Instant)>,
+    seen: Map<GuestId, (String, Instant)>,
 }
 
 impl Locks {

@@ -2,11 +2,11 @@
 //! On a thread of its own, one call at a time: a dead NFS server must not take Proxmox's workers away, and a list of
 //! contents is asked for at most every five minutes.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::hub::wire::report::{Backup, PbsSnapshot, Problem, StorageTarget, Verification};
 use crate::model::guest::{GuestKind, Vmid};
+use crate::model::sorted::Map;
 use crate::pve::{Client, Connection, ContentKind, PveError, Storage, Volume};
 
 /// Between two lists of one storage's contents, whether the last was had or not.
@@ -26,7 +26,7 @@ pub(super) struct StorageReader {
     connection: Connection,
     client: Option<Client>,
     /// By storage.
-    contents: HashMap<String, Content>,
+    contents: Map<String, Content>,
 }
 
 /// A list of contents, or why there is none, and when it was asked for.
@@ -38,7 +38,7 @@ struct Content {
 
 impl StorageReader {
     pub(super) fn new(connection: Connection) -> Self {
-        Self { connection, client: None, contents: HashMap::new() }
+        Self { connection, client: None, contents: Map::new() }
     }
 
     /// Reads the storages and, where it is time, their contents. Asks nothing after `until`.
