@@ -71,6 +71,9 @@ pub(super) fn of_desired(guests: &[DesiredGuest]) -> Vec<Need> {
         if guest.run_state.is_some() {
             need("VM.PowerMgmt", "starting and shutting down");
         }
+        if guest.proof.backup.is_some() {
+            need("VM.Backup", "backing it up");
+        }
         let rows = guest.fields.keys().filter_map(|field| normalize::row(*field, guest.guest.kind));
         for privilege in rows.flat_map(|row| row.privileges) {
             let (path, privilege) = match *privilege {
@@ -78,6 +81,20 @@ pub(super) fn of_desired(guests: &[DesiredGuest]) -> Vec<Need> {
                 Privilege::OnRoot(privilege) => ("/".to_owned(), privilege),
             };
             let why = "setting what the desired state names";
+            needs.insert(Need { path, privilege, why, weight: Weight::Required });
+        }
+    }
+    // The numbers that guests are restored to have no guest to grant anything on.
+    if guests.iter().any(|guest| guest.proof.restore_test.is_some()) {
+        for privilege in [
+            "VM.Allocate",
+            "VM.Backup",
+            "VM.Config.Disk",
+            "VM.Config.Network",
+            "VM.Config.Options",
+            "VM.PowerMgmt",
+        ] {
+            let (path, why) = ("/vms".to_owned(), "restore tests");
             needs.insert(Need { path, privilege, why, weight: Weight::Required });
         }
     }
