@@ -15,6 +15,7 @@ use crate::model::time::Timestamp;
 use crate::strict_json::Json;
 use crate::strict_json::object::{Fault, Object};
 
+mod check;
 mod field;
 mod folder;
 mod guest;
@@ -24,6 +25,7 @@ mod resource;
 mod value;
 mod volume;
 
+pub use check::{Faults, faults};
 pub use folder::bundle;
 
 /// No document is larger than this.

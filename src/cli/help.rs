@@ -50,7 +50,7 @@ Commands:
   pin       prints the SHA-256 of a certificate, for pin_sha256
   keygen    makes a key that signs operations
   keyring   shows, makes and signs keyrings: who may sign operations
-  manifest  signs desired state
+  manifest  checks and signs desired-state documents
   op        drafts, shows, signs, verifies, submits and follows operations
   version   prints the version
   help      prints the help of a command, as COMMAND --help does
@@ -80,7 +80,7 @@ Example: felhom-agent help selftest task
 ",
 };
 
-pub(super) static PAGES: [&Page; 36] = [
+pub(super) static PAGES: [&Page; 37] = [
     &PROGRAM,
     &daemon::PAGE,
     &status::PAGE,
@@ -107,6 +107,7 @@ pub(super) static PAGES: [&Page; 36] = [
     &keyring::draft::PAGE,
     &keyring::sign::PAGE,
     &manifest::PAGE,
+    &manifest::check::PAGE,
     &manifest::sign::PAGE,
     &op::PAGE,
     &op::draft::PAGE,
