@@ -161,7 +161,7 @@ impl<'a> Executor<'a> {
             TaskEnd::TimedOut | TaskEnd::Stopped => return Outcome::StillRunning { upid: text },
             TaskEnd::Unknown(message) => Word::Unknown { upid: text, message },
             end @ TaskEnd::Failed { .. } => match end.into_result(upid) {
-                Err(error) => Word::Refused(failure(&error, Some(text))),
+                Err(error) => Word::Refused(with_log(failure(&error, Some(text)), sent.step, error)),
                 Ok(lines) => Word::Warned { upid: text, lines },
             },
         };
@@ -272,6 +272,15 @@ fn not_recorded(error: &JournalError) -> Outcome {
         upid: None,
         recourse: Recourse::Retry,
     })
+}
+
+/// Making a guest fails in tools whose reason is in the log alone: `No space left on device`.
+fn with_log(mut failure: Failure, step: &Step, error: PveError) -> Failure {
+    if let (Step::Make { .. }, PveError::TaskFailed { log, .. }) = (step, error) {
+        let line = log.iter().rev().find(|line| !line.starts_with("TASK ERROR"));
+        failure.message.extend(line.map(|line| format!(" (its log: {line})")));
+    }
+    failure
 }
 
 fn failure(error: &PveError, upid: Option<String>) -> Failure {

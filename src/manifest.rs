@@ -21,6 +21,7 @@ mod folder;
 mod guest;
 mod policy;
 mod proof;
+mod provision;
 mod resource;
 mod value;
 mod volume;

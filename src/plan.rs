@@ -20,6 +20,7 @@ mod guest;
 mod holds;
 mod json;
 pub mod preflight;
+mod provision;
 mod sight;
 pub mod text;
 mod volumes;

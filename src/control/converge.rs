@@ -27,7 +27,7 @@ use crate::model::outcome::{Failure, Outcome, Recourse};
 use crate::model::step::Step;
 use crate::model::window::Window;
 use crate::observe;
-use crate::plan::{self, GuestPlan};
+use crate::plan::{self, GuestPlan, PlannedStep};
 use crate::proof::Board;
 use crate::pve;
 use crate::status::resource::last_action;
@@ -256,6 +256,10 @@ impl Job<'_> {
             ..*self.settings
         };
         let plan = self.plan.insert(plan::plan_guest(self.guest, &look.seen, &settings));
+        if plan.failure.is_none() && plan.hold.is_none() && self.executor.is_half_made(guest) {
+            let reason = "this agent began to make it and it never became whole; it is made anew".to_owned();
+            plan.steps = vec![PlannedStep { step: Step::Destroy { guest, purge: false }, reason }];
+        }
         let worker = self.worker;
         worker.rights.check(plan, self.executor.client(), &worker.work.connection.token_id);
         if let Some(failure) = &plan.failure {

@@ -60,9 +60,19 @@ impl Executor<'_> {
         Made::Ours { guest, purpose, half, then, now, sound: self.journal.health() == Health::Sound, volumes }
     }
 
-    /// Whether the guest was begun by this agent and never became whole.
+    /// Whether this agent began to make the guest, and it is as it was left then, not whole. What somebody went on with by hand is
+    /// his.
     pub fn is_half_made(&self, guest: GuestId) -> bool {
-        self.journal.made().iter().any(|made| made.guest == guest && made.half)
+        if !self.journal.made().iter().any(|made| made.guest == guest && made.half) {
+            return false;
+        }
+        match self.made(guest) {
+            Made::Ours { then, now, .. } if !now.is_empty() && then != now => {
+                self.journal.note_gone(guest, "it is no longer as it was left");
+                false
+            }
+            Made::Ours { .. } | Made::Unknown => true,
+        }
     }
 
     /// Before the end of a step is written down: what it made, and what is no more.

@@ -1,14 +1,11 @@
 //! A guest's spec: what is named is managed, `"absent"` brings a field back to its default, and a field that the
 //! format knows but this version does not manage is refused, never ignored.
 
-use super::{field, volume};
+use super::{field, provision, volume};
 use crate::model::desired::{DesiredGuest, Ensure, WantedRun};
 use crate::model::guest::{GuestId, GuestKind, Vmid};
 use crate::strict_json::Json;
 use crate::strict_json::object::{At, Fault, Object};
-
-/// Fields of a guest that the format knows and this version of the agent does not manage.
-const NOT_MANAGED: [&str; 1] = ["provision"];
 
 pub(super) fn spec(spec: &Json, resource_id: &str, kind: GuestKind) -> Result<DesiredGuest, Fault> {
     let mut spec = Object::read(spec, "spec")?;
@@ -19,9 +16,7 @@ pub(super) fn spec(spec: &Json, resource_id: &str, kind: GuestKind) -> Result<De
     let data_bearing = spec.optional("data_bearing").map(|data_bearing| data_bearing.flag()).transpose()?;
     let fields = field::read(&mut spec, kind)?;
     let volumes = volume::read(&mut spec, kind)?;
-    for name in NOT_MANAGED {
-        spec.not_managed(name)?;
-    }
+    let provision = provision::read(&mut spec, guest)?;
     spec.nothing_else()?;
     Ok(DesiredGuest {
         ensure: ensure.unwrap_or_default(),
@@ -29,6 +24,7 @@ pub(super) fn spec(spec: &Json, resource_id: &str, kind: GuestKind) -> Result<De
         fields,
         volumes,
         data_bearing: data_bearing.unwrap_or(true),
+        provision,
         ..DesiredGuest::new(resource_id, guest)
     })
 }

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use proptest::prelude::{Just, Strategy, prop, prop_assert_eq, proptest};
 use serde_json::{Map, Value, json};
 
-use super::{parse, proof, resource, volume};
+use super::{parse, proof, provision, resource, volume};
 use crate::model::desired::Field;
 use crate::model::guest::{GuestKind, Vmid};
 use crate::model::sorted::Set;
@@ -19,7 +19,7 @@ const SCHEMA: &str = include_str!("../../etc/schema/manifest.json");
 type Matches = fn(&str) -> bool;
 
 /// Each pattern of the schema beside the code that it stands for.
-const PATTERNS: [(&str, Matches); 34] = [
+const PATTERNS: [(&str, Matches); 37] = [
     (r"^[A-Za-z0-9_.-]+$", |text| takes(&form::WORD, text)),
     (r"^[0-9A-Fa-f][02468ACEace](:[0-9A-Fa-f]{2}){5}$", |text| takes(&form::MAC, text)),
     (r"^[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?$", |text| takes(&form::IP, text)),
@@ -58,6 +58,9 @@ const PATTERNS: [(&str, Matches); 34] = [
     (r"^(sata[0-5]|ide[0-3])$", |text| {
         (text.starts_with("sata") || text.starts_with("ide")) && is_disk(text)
     }),
+    (r"^[A-Za-z][A-Za-z0-9._-]*:vztmpl/[A-Za-z0-9._+:/-]+$", |text| provision::is_template(text)),
+    (r"^[A-Za-z][A-Za-z0-9._-]*:backup/[A-Za-z0-9._+:/-]+$", |text| provision::is_backup(text)),
+    (r"^[1-9][0-9]{2,8}$", |text| provision::is_vmid(text)),
 ];
 
 fn is_disk(key: &str) -> bool {
@@ -188,6 +191,17 @@ fn values() -> Vec<Value> {
         json!({"order": "1"}),
         json!({"up": 1}),
         json!({"vmid": 101}),
+        json!({"from": "template", "source": "local:vztmpl/a_1.tar.zst", "storage": "local-zfs"}),
+        json!({"from": "template", "source": "local:vztmpl/a_1.tar.zst"}),
+        json!({"from": "backup", "source": "pbs:backup/ct/105/2026-01-01T00:00:00Z", "storage": "store"}),
+        json!({"from": "backup", "source": "store:iso/a", "storage": "store"}),
+        json!({"from": "backup", "source": "store:backup/a,force=1", "storage": "store"}),
+        json!({"from": "clone", "source": "104"}),
+        json!({"from": "clone", "source": "104", "storage": "st:ore"}),
+        json!({"from": "clone", "source": "0104"}),
+        json!({"from": "clone", "source": 104}),
+        json!({"from": "clone", "source": "104", "full": false}),
+        json!({"from": "iso", "source": "104"}),
         json!({"drift": "report"}),
         json!({"drift": "no"}),
         json!({"on_remove": "keep"}),
@@ -325,6 +339,7 @@ fn members() -> Vec<(&'static str, &'static str)> {
         ("/resources/0/spec", "run_state"),
         ("/resources/0/spec", "data_bearing"),
         ("/resources/0/spec", "ensure"),
+        ("/resources/0/spec", "provision"),
         ("/resources/0/spec", "rootfs"),
         ("/resources/0/spec", "mounts"),
         ("/resources/0/spec", "disks"),
@@ -418,7 +433,10 @@ fn the_schema_names_exactly_the_fields_of_each_kind() {
         });
         let volumes: &[&str] = if kind == GuestKind::Lxc { &["rootfs", "mounts"] } else { &["disks"] };
         let fields = fields.chain(volumes.iter().copied());
-        assert_eq!(named, fields.chain(["vmid", "run_state", "data_bearing", "ensure"]).collect());
+        assert_eq!(
+            named,
+            fields.chain(["vmid", "run_state", "data_bearing", "ensure", "provision"]).collect()
+        );
     }
     let vmid = &root["$defs"]["lxc_spec"]["properties"]["vmid"];
     assert_eq!((&vmid["minimum"], &vmid["maximum"]), (&json!(Vmid::MIN), &json!(Vmid::MAX)));

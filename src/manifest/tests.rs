@@ -254,7 +254,12 @@ fn a_bad_value_is_refused_with_its_path_what_was_found_and_what_is_allowed() {
         (json!({"vmid": 101, "cpu_limit": "1,5"}), "spec.cpu_limit", "a number from 0 to 8192"),
         (json!({"vmid": 101, "cloud_init": {}}), "spec.cloud_init", "a container has no such field"),
         (json!({"vmid": 101, "bios": "ovmf"}), "spec.bios", "a container has no such field"),
-        (json!({"vmid": 101, "provision": {}}), "spec.provision", "not managed by this version"),
+        (json!({"vmid": 101, "provision": {}}), "spec.provision.from", "is missing"),
+        (
+            json!({"vmid": 101, "provision": {"from": "clone", "source": "101"}}),
+            "spec.provision.source",
+            "of another guest",
+        ),
         (json!([101]), "spec", "found an array, allowed is an object"),
     ] {
         let (state, message) = refusal(&lxc(&spec));

@@ -3,7 +3,7 @@
 use super::fields::Fields;
 use super::sight::{GUEST_MISSING, Sight, unreadable};
 use super::volumes::Volumes;
-use super::{GuestPlan, Note, PlanFailure, PlannedStep, Settings, holds};
+use super::{GuestPlan, Note, PlanFailure, PlannedStep, Settings, holds, provision};
 use crate::gate::{self, Facts};
 use crate::model::desired::policy::Restart;
 use crate::model::desired::{DesiredGuest, DriftPolicy, Ensure, Field, Value, WantedRun};
@@ -25,7 +25,10 @@ pub fn plan_guest(desired: &DesiredGuest, seen: &GuestObservation, settings: &Se
     }
     let sight = match Sight::of(desired, seen) {
         Ok(sight) => sight,
-        Err(failure) => return unplannable(desired, failure),
+        Err(failure) => {
+            let made = provision::plan(desired, seen, settings);
+            return made.unwrap_or_else(|| unplannable(desired, failure));
+        }
     };
     if desired.ensure == Ensure::Absent {
         return to_be_gone(desired, &sight, seen);
@@ -259,7 +262,7 @@ fn in_order(sight: &Sight<'_>, managed: usize) -> Vec<Note> {
     [Note { code: "in_order", message }].into_iter().chain(locked).collect()
 }
 
-fn only_reported(drift: &[Drift]) -> Note {
+pub(super) fn only_reported(drift: &[Drift]) -> Note {
     let fields: Vec<&str> = drift.iter().map(|drift| drift.field.as_str()).collect();
     let what = if fields.is_empty() { "its run state".to_owned() } else { fields.join(", ") };
     Note {
@@ -314,7 +317,7 @@ fn unplannable(desired: &DesiredGuest, failure: PlanFailure) -> GuestPlan {
     GuestPlan { hold, failure, ..empty(desired, RunState::Unknown) }
 }
 
-fn empty(desired: &DesiredGuest, run_state: RunState) -> GuestPlan {
+pub(super) fn empty(desired: &DesiredGuest, run_state: RunState) -> GuestPlan {
     GuestPlan {
         resource_id: desired.resource_id.clone(),
         guest: desired.guest,

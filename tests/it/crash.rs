@@ -239,6 +239,11 @@ fn killed_at_any_sync_write_or_rename_a_destroy_is_done_once() {
     killed_at_every(Play::Destroy);
 }
 
+#[test]
+fn killed_at_any_sync_write_or_rename_a_guest_is_made_once() {
+    killed_at_every(Play::Provision);
+}
+
 /// Lets the Nth such call of each thread fail, once or from then on; a clean run follows.
 fn failing_at(play: Play, (calls, error, when): &(&str, &str, String)) -> Ending {
     let scene = Scene::set(play);

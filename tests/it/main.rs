@@ -25,6 +25,7 @@ mod ops_in_time;
 mod pains;
 mod preflight;
 mod proof;
+mod provision;
 mod reconcile;
 mod recovery;
 mod rejections;

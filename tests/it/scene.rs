@@ -24,10 +24,17 @@ pub(crate) enum Play {
     Reconcile,
     /// The guest is destroyed, as a custodian has signed.
     Destroy,
+    /// Another guest is made from a template, and started.
+    Provision,
 }
 
 impl Play {
+    /// Those that are spoilt at random.
     pub(crate) const ALL: [Self; 2] = [Self::Reconcile, Self::Destroy];
+
+    fn vmid(self) -> u32 {
+        if self == Self::Provision { crate::provision::VMID } else { VMID }
+    }
 }
 
 #[derive(Debug)]
@@ -66,6 +73,10 @@ impl Scene {
                 stage.desire(1, &json!([lxc(VMID, json!({"run_state": "running", "cores": 2}))]));
                 None
             }
+            Play::Provision => {
+                stage.desire(1, &json!([crate::provision::from_template()]));
+                None
+            }
             Play::Destroy => {
                 let people = People::new();
                 stage.trust(&people);
@@ -93,7 +104,8 @@ impl Scene {
     }
 
     fn is_converged(&self) -> bool {
-        self.stage.runs(VMID) && self.stage.key(VMID, "cores").as_deref() == Some("2")
+        let vmid = self.play.vmid();
+        self.stage.runs(vmid) && self.stage.key(vmid, "cores").as_deref() == Some("2")
     }
 
     fn is_there(&self) -> bool {
@@ -151,6 +163,7 @@ impl Scene {
         let allowed: &[&str] = match self.play {
             Play::Reconcile => &["PUT /nodes/pve/lxc/100/config", "POST /nodes/pve/lxc/100/status/start"],
             Play::Destroy => &["DELETE /nodes/pve/lxc/100"],
+            Play::Provision => &["POST /nodes/pve/lxc", "POST /nodes/pve/lxc/150/status/start"],
         };
         for call in &calls {
             assert!(allowed.contains(&call.line().as_str()), "{what}: {call:?}");

@@ -215,11 +215,11 @@ impl Stage {
     }
 
     pub(crate) fn runs(&self, vmid: u32) -> bool {
-        self.node.world(|world| world.guest_mut(vmid).running.is_some())
+        self.node.world(|world| world.guest(vmid).is_some_and(|guest| guest.running.is_some()))
     }
 
     pub(crate) fn key(&self, vmid: u32, key: &str) -> Option<String> {
-        self.node.world(|world| world.guest_mut(vmid).config().main.get(key).map(str::to_owned))
+        self.node.world(|world| world.guest(vmid)?.config().main.get(key).map(str::to_owned))
     }
 
     /// Changes one key of a guest's configuration, as an operator does behind our back.

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::{check, check_seen, container, fault, missing, vm, web};
 use crate::model::guest::{GuestId, GuestKind, RunState, Vmid};
 use crate::model::observed::{GuestConfig, GuestObservation, Presence, Reading};
+use crate::model::step::Step;
 
 #[test]
 fn a_guest_of_the_other_kind_is_never_touched() {
@@ -148,4 +149,49 @@ fn a_look_without_the_live_status_says_what_it_did_not_check() {
           - whether HA manages it or a backup runs is looked at again right before each step
     "#]],
     );
+}
+
+#[test]
+fn a_guest_that_is_nowhere_is_made_where_it_is_said_from_what() {
+    let nowhere =
+        |presence: Presence| GuestObservation { presence, config: Reading::Unknown(missing()), live: None };
+    let template = json!({"from": "template", "source": "local:vztmpl/a.tar.zst", "storage": "store"});
+    let spec = json!({"run_state": "running", "name": "web", "protection": true, "provision": template});
+    let desired = web(spec.clone());
+    check_seen(
+        &desired,
+        &nowhere(Presence::Nowhere),
+        expect![[r#"
+            lxc/101 web  unknown  1 step
+                ensure       not set -> "present"
+              1. make lxc/101 from template local:vztmpl/a.tar.zst
+                 because it is nowhere in the cluster; what else is wanted of it follows once it is there
+        "#]],
+    );
+    let plan = super::plan_guest(&desired, &nowhere(Presence::Nowhere), &super::Settings::default());
+    let Some(Step::Make { params, .. }) = plan.steps.first().map(|planned| &planned.step) else { panic!() };
+    let params: Vec<String> = params.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    assert_eq!(params, ["hostname=web", "storage=store", "unprivileged=1"]);
+    // Nobody said from what; another node has it; nobody can say.
+    for (desired, presence) in [
+        (web(json!({"run_state": "running"})), Presence::Nowhere),
+        (desired.clone(), Presence::Elsewhere("pve2".to_owned())),
+        (desired, Presence::NotListed),
+    ] {
+        let plan = super::plan_guest(&desired, &nowhere(presence), &super::Settings::default());
+        assert!(plan.steps.is_empty() && !plan.is_in_order(), "{plan:?}");
+    }
+    // It is not wanted now, or only to be reported, or not at all.
+    let with = |name: &str, value: serde_json::Value| {
+        let mut resource = json!({"id": "web", "kind": "lxc_guest", "spec": spec.clone()});
+        resource["spec"]["vmid"] = json!(101);
+        resource[name] = value;
+        let desired = super::wanted(resource);
+        super::plan_guest(&desired, &nowhere(Presence::Nowhere), &super::Settings::default())
+    };
+    assert!(with("suspend", json!(true)).hold.is_some());
+    for (name, value) in [("drift", json!("report")), ("ensure", json!("absent"))] {
+        let plan = with(name, value);
+        assert!(plan.is_in_order() && !plan.notes.is_empty(), "{plan:?}");
+    }
 }

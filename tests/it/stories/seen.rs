@@ -25,7 +25,12 @@ pub(super) fn calls(calls: &[Call]) -> String {
         let guest: Vec<&str> = call.path.split('/').skip(3).take(2).collect();
         let mut line = call.line();
         for (name, value) in &call.params {
-            let value = if name == "digest" { "…".to_owned() } else { format!("{value:?}") };
+            let value = match value.split_once("felhom-incarnation: ") {
+                // Time and number of the intent.
+                Some((before, _)) => format!("{:?}", format!("{before}felhom-incarnation: …")),
+                None if name == "digest" => "…".to_owned(),
+                None => format!("{value:?}"),
+            };
             write!(line, " {name}={}", value.trim_matches('"')).unwrap();
         }
         match call.status {

@@ -188,12 +188,12 @@ pub fn status(world: &World) -> Reply {
 /// `GET /cluster/nextid`: a text; a taken id is refused.
 pub fn next_id(world: &World, ask: &Ask<'_>) -> Result<Reply, ApiError> {
     match ask.text("vmid") {
-        Some(vmid) if vmid.parse().is_ok_and(|vmid| world.guests.contains_key(&vmid)) => {
+        Some(vmid) if vmid.parse().is_ok_and(|vmid| world.node_of(vmid).is_some()) => {
             Err(ApiError::parameter("vmid", format!("VM {vmid} already exists")))
         }
         Some(vmid) => Ok(Reply::data(json!(vmid))),
         None => {
-            let free = (100..).find(|vmid| !world.guests.contains_key(vmid)).unwrap_or(100);
+            let free = (100..).find(|vmid| world.node_of(*vmid).is_none()).unwrap_or(100);
             Ok(Reply::data(json!(free.to_string())))
         }
     }
@@ -360,6 +360,12 @@ pub fn refresh_broadcast(world: &mut World) {
 }
 
 impl World {
+    /// The node of the cluster that has this number.
+    pub fn node_of(&self, vmid: u32) -> Option<&str> {
+        let elsewhere = || self.guests_elsewhere.get(&vmid).map(|(_, node)| node.as_str());
+        if self.guests.contains_key(&vmid) { Some(&self.name) } else { elsewhere() }
+    }
+
     fn node_names(&self) -> Vec<String> {
         std::iter::once(&self.name).chain(self.other_nodes.iter().map(|node| &node.name)).cloned().collect()
     }

@@ -124,7 +124,18 @@ fn may_create(world: &World, ask: &Ask<'_>, kind: Kind, restore: bool) -> Result
 
 fn refuse_taken(world: &World, ask: &Ask<'_>, kind: Kind, restore: bool) -> Result<(), ApiError> {
     let vmid = ask.vmid();
-    let Some(guest) = world.guest(vmid) else { return Ok(()) };
+    let refuse = |taken: String| {
+        Err(failure(match kind {
+            Kind::Lxc => taken,
+            Kind::Qemu => format!("unable to create VM {vmid} - {taken}"),
+        }))
+    };
+    let Some(guest) = world.guest(vmid) else {
+        let elsewhere = world.guests_elsewhere.get(&vmid);
+        return elsewhere.map_or(Ok(()), |(kind, node)| {
+            refuse(format!("{} {vmid} already exists on node '{node}'", kind.noun()))
+        });
+    };
     if restore && ask.flag("force") && guest.kind == kind {
         let config = guest.config();
         if guest.running.is_some() {
@@ -141,11 +152,14 @@ fn refuse_taken(world: &World, ask: &Ask<'_>, kind: Kind, restore: bool) -> Resu
         }
         return super::ask::locked_text(guest).map_or(Ok(()), |text| Err(failure(text)));
     }
-    let taken = format!("{} {vmid} already exists on node '{}'", guest.kind.noun(), world.name);
-    Err(failure(match kind {
-        Kind::Lxc => taken,
-        Kind::Qemu => format!("unable to create VM {vmid} - {taken}"),
-    }))
+    refuse(format!("{} {vmid} already exists on node '{}'", guest.kind.noun(), world.name))
+}
+
+/// Images are sparse: that there is no room shows when they are filled.
+fn is_full(world: &World, config: &Config) -> bool {
+    let volumes = volumes_of(config);
+    let mut storages = volumes.iter().filter_map(|volid| world.storage(volid.split(':').next()?));
+    storages.any(|storage| storage.used >= storage.total)
 }
 
 fn require_space(world: &World, ask: &Ask<'_>, value: &str, _key: &str) -> Result<(), ApiError> {
@@ -182,6 +196,12 @@ fn create_lxc(world: &mut World, task: TaskId, plan: Plan) -> Next {
             }
             let path = world.path_of(&plan.source);
             world.log(task, format!("extracting archive '{path}'"));
+            if is_full(world, &config) {
+                world.log(task, "tar: ./usr/lib/libc.so.6: Cannot write: No space left on device");
+                let text =
+                    format!("unable to create CT {vmid} - command 'tar xpf {path}' failed: exit code 2");
+                return give_up(world, vmid, &volumes_of(&config), text);
+            }
             world.log(task, "Total bytes read: 2007040 (2.0MiB, 115MiB/s)");
             world.log(task, "Detected container architecture: amd64");
             finish(world, task, &plan, Kind::Lxc, &config)
@@ -255,7 +275,11 @@ fn restore_lxc(world: &mut World, task: TaskId, plan: Plan) -> Next {
             let path = world.path_of(&plan.source);
             world.log(task, format!("restoring '{}' now..", plan.source));
             world.log(task, format!("extracting archive '{path}'"));
-            if archive.corrupt {
+            let full = is_full(world, &config);
+            if full {
+                world.log(task, "tar: ./usr/lib/libc.so.6: Cannot write: No space left on device");
+            }
+            if full || archive.corrupt {
                 let text =
                     format!("unable to restore CT {vmid} - command 'tar xpf {path}' failed: exit code 2");
                 return give_up(world, vmid, &volumes_of(&config), text);
@@ -365,7 +389,7 @@ fn restore_qemu(world: &mut World, task: TaskId, plan: Plan) -> Next {
     Next::Wait(
         pace,
         Work::new(move |world, task| match built {
-            Ok(config) if archive.corrupt => {
+            Ok(config) if archive.corrupt || is_full(world, &config) => {
                 let text = format!("unable to restore VM {vmid} - command 'vma extract' failed: exit code 1");
                 give_up(world, vmid, &volumes_of(&config), text)
             }

@@ -1,0 +1,25 @@
+A storage without room fails the making with the words of the log, and nothing is left.
+== node
+storage store full
+== manifest
+[
+  {"id": "new", "kind": "lxc_guest", "spec": {"vmid": 150,
+    "provision": {"from": "template", "source": "local:vztmpl/alpine-mini_3.20_amd64.tar.gz", "storage": "store"}}}
+]
+== plan
+lxc/150 new  unknown  1 step
+    ensure       not set -> "present"
+  1. make lxc/150 from template local:vztmpl/alpine-mini_3.20_amd64.tar.gz
+     because it is nowhere in the cluster; what else is wanted of it follows once it is there
+not managed, not touched: lxc/100 (web, stopped), lxc/101 (db, running), lxc/102 (ct102, stopped), lxc/103 (ct103, stopped), lxc/104 (ct104, stopped), lxc/105 (ct105, running), lxc/106 (ct106, stopped), lxc/107 (ct107, stopped), qemu/200 (vm1, running), qemu/201 (vm2, stopped)
+generation 1: 1 to change, 0 held, 0 that cannot be planned, 0 in order, 0 refused
+== calls
+POST /nodes/pve/lxc description=felhom-incarnation: … ostemplate=local:vztmpl/alpine-mini_3.20_amd64.tar.gz storage=store unprivileged=1 vmid=150
+== status
+Ready false (ResourcesFailed)
+Reconciling true (InProgress)
+Degraded true (ResourcesFailed)
+new: failed
+  error task_failed (tried again): the task failed: unable to create CT 150 - command 'tar xpf /var/lib/vz/template/cache/alpine-mini_3.20_amd64.tar.gz' failed: exit code 2 (its log: tar: ./usr/lib/libc.so.6: Cannot write: No space left on device)
+  drift ensure: "present" wanted, "absent" there
+  last: make lxc/150 from template local:vztmpl/alpine-mini_3.20_amd64.tar.gz: failed
