@@ -21,8 +21,8 @@ pub(in crate::cli) static PAGE: Page = Page {
     commands: &[],
     options: &["--key FILE", "--passphrase-file FILE"],
     text: "\
-Signs a desired-state document, and prints it signed. A document that is signed already
-gets one more signature. A host takes it if one of its keys has the role manifest.
+Signs a desired-state document, and prints it signed. One that is signed already
+gets one more signature. A host takes it if a key has the role manifest.
 
 Usage: felhom-agent manifest sign --key FILE [--passphrase-file FILE] FILE
 
