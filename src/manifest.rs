@@ -23,11 +23,14 @@ mod policy;
 mod proof;
 mod provision;
 mod resource;
+mod told;
 mod value;
 mod volume;
 
 pub use check::{Faults, faults};
 pub use folder::bundle;
+
+pub use told::told;
 
 /// No document is larger than this.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
