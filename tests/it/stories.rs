@@ -2,7 +2,7 @@
 //! simulated node over TLS play them; what the file says of plan, calls and status is what came out, to the letter.
 //!
 //! A story is a title and parts. `== node`, `== agent`, `== hub` and `== manifest` are what happens, in this order, line by line (see
-//! `stories/happens.rs`); `== plan`, `== calls` and `== status` after them are what was seen then. Several such rounds may follow each
+//! `stories/happens.rs`); `== plan`, `== told`, `== calls` and `== status` after them are what was seen then. Several such rounds may follow each
 //! other, `== then` between two without a manifest. With `UPDATE_EXPECT=1` in the environment what was seen is written into the files, to be read before it is committed.
 
 mod happens;
@@ -27,7 +27,7 @@ struct Part {
 
 impl Part {
     fn is_seen(&self) -> bool {
-        ["plan", "calls", "status"].contains(&self.heading.as_str())
+        ["plan", "told", "calls", "status"].contains(&self.heading.as_str())
     }
 }
 

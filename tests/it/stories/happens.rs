@@ -3,7 +3,7 @@
 //! `== node`: `set VMID KEY=VALUE`, `unset VMID KEY`, `append VMID TEXT` (to its configuration file, `\n` being a line's end),
 //! `lxc VMID TEXT` and `qemu VMID TEXT` (a new guest), `lock VMID [LOCK]`, `run VMID`, `halt VMID`, `pause VMID`, `ha VMID STATE`, `deaf VMID`,
 //! `remove VMID`, `elsewhere VMID`, `backup STORAGE VMID HOURS`, `working TYPE VMID LINE` (somebody's task, with this line in its log), `fails|dies|hangs|vanishes TYPE [TEXT]`, `unreadable VMID TEXT`,
-//! `empty-lists`, `option KEY VALUE`, `storage NAME offline|online|full`, `allow ROLE PRIVILEGES PATH…` (the agent's token may that and
+//! `empty-lists`, `leaves-nothing` (backups), `option KEY VALUE`, `storage NAME offline|online|full`, `allow ROLE PRIVILEGES PATH…` (the agent's token may that and
 //! no more), `fault JSON` (of the simulator's rules), `down`, `up`, `answer` (no fault in calls is left), `mend` (no fault is left, and all is done).
 //!
 //! `== agent`: `config SECTION.KEY JSON`, `start`, `stop`, `crash`, `says TEXT` (is waited for), `file NAME` and `no-file NAME` beside the configuration.
@@ -11,7 +11,7 @@
 //! `== hub`: `envelope JSON`, `down`, `up`, `manifest` (what is desired comes from the hub from here on).
 //!
 //! `== meanwhile`, after a manifest and before anything is waited for: lines of all three, `called METHOD PATH`
-//! (is waited for), and `desire RESOURCES`.
+//! (is waited for), `desire RESOURCES`, `ask PATH` of the local socket, and `run ARGUMENTS` of a command, what it says being told.
 //!
 //! `== manifest`: the list of resources; or an object, whose members stand in the place of the usual ones, generation and so on.
 
@@ -22,7 +22,7 @@ use felhom_sim::server::Rule;
 use serde_json::{Value, json};
 
 use super::{Part, seen};
-use crate::socket::get;
+use crate::socket::{get, post};
 use crate::stage::{Daemon, HOST_ID, Stage, manifest};
 
 /// A stage on which a story is played.
@@ -35,6 +35,8 @@ pub(super) struct Theatre {
     generation: u64,
     /// Calls that were told already.
     calls: usize,
+    /// What commands said in this round.
+    told: String,
 }
 
 fn word(line: &str) -> (&str, &str) {
@@ -58,7 +60,7 @@ impl Theatre {
             std::fs::create_dir_all(stage.state_dir()).unwrap();
             stage.write("state/host_id", &format!("{HOST_ID}\n"));
         }
-        Self { stage, daemon: None, settings: Vec::new(), hub, generation: 0, calls: 0 }
+        Self { stage, daemon: None, settings: Vec::new(), hub, generation: 0, calls: 0, told: String::new() }
     }
 
     /// Lets these happen, waits until nothing more does, and says what was seen.
@@ -95,6 +97,9 @@ impl Theatre {
         let status = seen::status(&self.stage, &self.status());
         if !plan.is_empty() {
             plan.insert_str(0, "== plan\n");
+        }
+        if !self.told.is_empty() {
+            plan.push_str(&format!("== told\n{}", std::mem::take(&mut self.told)));
         }
         format!("{plan}== calls\n{calls}== status\n{status}")
     }
@@ -151,6 +156,8 @@ impl Theatre {
             }
             "start" | "stop" | "crash" | "says" | "file" | "no-file" => self.agent(line),
             "envelope" => self.hub(line),
+            "ask" => assert_eq!(post(&self.stage, rest, b"").status, 202),
+            "run" => self.told.push_str(&seen::command(&self.stage, rest)),
             "desire" => drop(self.desire(&value(rest))),
             _ => node(&self.stage, line),
         }
@@ -169,6 +176,7 @@ impl Theatre {
                 self.configure();
                 self.daemon = Some(self.stage.daemon());
             }
+            "run" => self.told.push_str(&seen::command(&self.stage, rest)),
             "stop" => drop(self.daemon.take().unwrap().stop()),
             "crash" => self.daemon.take().unwrap().crash(),
             "says" => self.daemon.as_ref().unwrap().says(rest),
@@ -298,6 +306,7 @@ fn change(world: &mut World, verb: &str, first: &str, more: &str) {
         "hangs" => drop(world.faults.hung_types.insert(first.to_owned())),
         "vanishes" => drop(world.faults.vanish_types.insert(first.to_owned())),
         "unreadable" => drop(world.faults.unreadable_configs.insert(vmid(), more.to_owned())),
+        "leaves-nothing" => world.faults.backups_leave_nothing = true,
         "empty-lists" => world.faults.empty_guest_lists = true,
         "option" => drop(world.options.insert(first.to_owned(), more.to_owned())),
         "storage" => {

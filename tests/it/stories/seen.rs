@@ -18,6 +18,14 @@ pub(super) fn plan(stage: &Stage, document: &Path) -> String {
     plain(stage, text.trim_end()) + "\n" + &end
 }
 
+/// What a command prints, and how it ends.
+pub(super) fn command(stage: &Stage, line: &str) -> String {
+    let ended = stage.run(&line.split(' ').collect::<Vec<_>>());
+    let text = format!("{}{}", ended.stdout, ended.stderr);
+    let end = ended.code.filter(|code| *code != 0).map_or_else(String::new, |code| format!("exit {code}\n"));
+    plain(stage, &format!("$ felhom-agent {line}\n{}\n{end}", text.trim_end()))
+}
+
 /// Each call that would change something, by guest; one that is made again and again stands once.
 pub(super) fn calls(calls: &[Call]) -> String {
     let mut lines: Vec<(String, String)> = Vec::new();
@@ -47,7 +55,7 @@ pub(super) fn calls(calls: &[Call]) -> String {
     if lines.is_empty() {
         return "none\n".to_owned();
     }
-    lines.iter().map(|(_, line)| format!("{line}\n")).collect()
+    blanked(&lines.iter().map(|(_, line)| format!("{line}\n")).collect::<String>())
 }
 
 pub(super) fn condition(status: &Value, kind: &str) -> String {
@@ -113,6 +121,7 @@ fn plain(stage: &Stage, text: &str) -> String {
     let text =
         text.replace(stage.folder.path().to_str().unwrap(), "$DIR").replace(&stage.node.url(), "$NODE");
     let text = text.replace(&stage.node.address().to_string(), "$NODE").replace(&stage.hub.url(), "$HUB");
+    let text = blanked(&text);
     let mut out = String::new();
     let mut word = String::new();
     for letter in text.chars().chain(['\n']) {
@@ -134,6 +143,24 @@ fn plain(stage: &Stage, text: &str) -> String {
     }
     out.pop();
     out
+}
+
+/// The text with what follows each of these replaced by one letter, as far as it consists of digits and their like.
+fn blanked(text: &str) -> String {
+    let mut text = text.to_owned();
+    for (before, like) in
+        [("felhom-incarnation: ", "-"), ("seconds:  ", ""), ("-lxc-110-", "_-"), ("-qemu-210-", "_-")]
+    {
+        let mut parts = text.split(before);
+        let mut out = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let rest =
+                part.trim_start_matches(|letter: char| letter.is_ascii_digit() || like.contains(letter));
+            out.extend([before, "N", rest]);
+        }
+        text = out;
+    }
+    text
 }
 
 fn is_task(word: &str) -> bool {

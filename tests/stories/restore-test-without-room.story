@@ -1,0 +1,32 @@
+No restore test where it would leave too little room: skipped, and not one call.
+== node
+lxc 110 arch: amd64\nhostname: shop\nmemory: 128\nnet0: name=eth0,bridge=vmbr0,hwaddr=BC:24:11:00:00:6E,ip=dhcp,type=veth\nostype: debian\nrootfs: store:110/vm-110-disk-0.raw,size=1G\nswap: 0\n
+backup store 110 1
+storage store full
+== manifest
+[
+  {"id": "ct110", "kind": "lxc_guest", "restore_test": {"up_s": 1}, "spec": {"vmid": 110}}
+]
+== meanwhile
+says (lxc/110) is in order
+run restore-test 110
+== plan
+lxc/110 ct110  stopped  in order
+  - run state as it should be
+not managed, not touched: lxc/100 (web, stopped), lxc/101 (db, running), lxc/102 (ct102, stopped), lxc/103 (ct103, stopped), lxc/104 (ct104, stopped), lxc/105 (ct105, running), lxc/106 (ct106, stopped), lxc/107 (ct107, stopped), qemu/200 (vm1, running), qemu/201 (vm2, stopped)
+generation 1: 0 to change, 0 held, 0 that cannot be planned, 1 in order, 0 refused
+== told
+$ felhom-agent restore-test 110
+restore test of 110: skipped
+  code:     no_space
+  message:  storage store: 0 bytes are free, and the backup has 734003200
+  volume:   store:backup/vzdump-lxc-110-2026_11_21-17_47_29.tar.zst
+  size:     734003200 bytes
+  holds:    rootfs
+  seconds:  1
+exit 75
+== calls
+none
+== status
+Ready true (AllReady)
+ct110: ready
