@@ -49,7 +49,7 @@ fn with_test(vmid: u32, test: Value) -> Value {
 
 /// Asks for a restore test of 100 and does not wait for it.
 fn ask_test(stage: &Stage, daemon: &Daemon) {
-    daemon.until("the socket", || stage.socket().exists());
+    stage.listens(daemon);
     assert_eq!(post(stage, "/v1/restore-test/100", b"").status, 202);
 }
 
@@ -62,7 +62,7 @@ fn tests(stage: &Stage) -> Vec<Value> {
 fn a_backup_on_demand_is_made_and_looked_at_and_what_it_leaves_out_is_named() {
     let stage = Stage::new(with_excluded_mount);
     let daemon = stage.daemon();
-    daemon.until("the socket", || stage.socket().exists());
+    stage.listens(&daemon);
     let result = stage.run(&["backup", "100", "--storage", "store", "--json"]).json(0);
     assert_eq!((&result["result"], &result["covers"]), (&json!("done"), &json!(["rootfs"])), "{result}");
     assert_eq!(result["excluded"], json!(["mp0"]), "{result}");
@@ -89,7 +89,7 @@ fn a_backup_on_demand_is_made_and_looked_at_and_what_it_leaves_out_is_named() {
 fn ok_without_a_file_is_a_failure() {
     let stage = Stage::new(|world| world.faults.backups_leave_nothing = true);
     let daemon = stage.daemon();
-    daemon.until("the socket", || stage.socket().exists());
+    stage.listens(&daemon);
     let result = stage.run(&["backup", "100", "--storage", "store", "--json"]).json(1);
     assert_eq!(
         (&result["result"], &result["code"]),
@@ -160,7 +160,7 @@ fn a_restore_test_passes_leaves_nothing_behind_and_is_in_the_report() {
     daemon.stop();
 
     let daemon = stage.daemon();
-    daemon.until("the socket", || stage.socket().exists());
+    stage.listens(&daemon);
     assert_eq!(tests(&stage)[0]["result"], json!("passed"), "it is known over a restart");
     stage.run(&["backups"]).expect(1, &["passed 20"]);
     daemon.stop();

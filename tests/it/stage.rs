@@ -10,6 +10,7 @@ use std::cell::Cell;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -251,6 +252,11 @@ impl Stage {
             assert!(Instant::now() < deadline, "somebody goes on making files in a folder that is gone");
             pause();
         }
+    }
+
+    /// Waits until somebody who asks at the socket is heard: its file is there a moment before.
+    pub(crate) fn listens(&self, daemon: &Daemon) {
+        daemon.until("the socket", || UnixStream::connect(self.socket()).is_ok());
     }
 
     /// Waits until the daemon has begun and ended some more looks at the node.

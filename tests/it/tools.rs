@@ -212,7 +212,7 @@ fn a_signed_operation_is_submitted_carried_out_and_followed_to_its_end() {
     desk.stage.node.world(|world| world.add_backup("store", 100, 3_600));
     desk.stage.run(&words("op submit op.json")).expect(74, &["cannot read op.json"]);
     let daemon = desk.stage.daemon();
-    daemon.until("the socket", || desk.stage.socket().exists());
+    desk.stage.listens(&daemon);
     desk.stage.looks(&daemon, 1);
     let drafted = desk.draft("destroy --vmid 100");
     let payload: Value = serde_json::from_str(&drafted.stdout).unwrap();

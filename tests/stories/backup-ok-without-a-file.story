@@ -19,7 +19,7 @@ $ felhom-agent backup 110
 backup of 110: failed
   code:     backup_missing
   message:  Proxmox says it is done, and storage store has no new backup of lxc/110
-  seconds:  2
+  seconds:  N
 exit 1
 == calls
 POST /nodes/pve/vzdump lockwait=60 mode=snapshot remove=0 storage=store vmid=110

@@ -16,10 +16,10 @@ generation 1: 0 to change, 0 held, 0 that cannot be planned, 1 in order, 0 refus
 == told
 $ felhom-agent backup 110
 backup of 110: done
-  volume:   store:backup/vzdump-lxc-110-2026_11_21-18_47_37.tar
+  volume:   store:backup/vzdump-lxc-110-N.tar
   size:     2058240 bytes
   holds:    rootfs
-  seconds:  0
+  seconds:  N
 == calls
 POST /nodes/pve/vzdump lockwait=60 mode=snapshot remove=0 storage=store vmid=110
 == status

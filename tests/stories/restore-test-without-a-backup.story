@@ -18,7 +18,7 @@ $ felhom-agent restore-test 110
 restore test of 110: failed
   code:     backup_missing
   message:  no storage has a backup of lxc/110; to make one: felhom-agent backup 110
-  seconds:  0
+  seconds:  N
 exit 1
 == calls
 none

@@ -17,7 +17,7 @@ generation 1: 0 to change, 0 held, 0 that cannot be planned, 1 in order, 0 refus
 == told
 $ felhom-agent restore-test 110
 restore test of 110: passed
-  volume:   store:backup/vzdump-lxc-110-2026_11_21-17_47_29.tar.zst
+  volume:   store:backup/vzdump-lxc-110-N.tar.zst
   size:     734003200 bytes
   holds:    rootfs
   check:    ok restored
@@ -25,9 +25,9 @@ restore test of 110: passed
   check:    ok boots
   check:    ok stays_up 1 s
   check:    ok cleaned
-  seconds:  2
+  seconds:  N
 == calls
-POST /nodes/pve/lxc description=felhom-incarnation: 1795286851-3 force=0 net0=name=eth0,bridge=vmbr0,ip=dhcp,type=veth,link_down=1 onboot=0 ostemplate=store:backup/vzdump-lxc-110-2026_11_21-17_47_29.tar.zst protection=0 restore=1 storage=store unique=1 vmid=990000
+POST /nodes/pve/lxc description=felhom-incarnation: N force=0 net0=name=eth0,bridge=vmbr0,ip=dhcp,type=veth,link_down=1 onboot=0 ostemplate=store:backup/vzdump-lxc-110-N.tar.zst protection=0 restore=1 storage=store unique=1 vmid=990000
 POST /nodes/pve/lxc/990000/status/start
 POST /nodes/pve/lxc/990000/status/stop
 DELETE /nodes/pve/lxc/990000 destroy-unreferenced-disks=0

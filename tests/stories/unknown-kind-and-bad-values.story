@@ -15,7 +15,7 @@ lxc/102 ct102  stopped  1 step
 ct100  refused
   ! spec.memory_mb: found "plenty", allowed is a whole number from 16 to 67108864, or "absent"
 ct101  refused
-  ! spec.colour: unknown field, allowed are vmid, ensure, run_state, data_bearing, name, description, tags, cores, memory_mb, swap_mb, on_boot, startup, protection, rootfs, mounts, provision
+  ! spec.colour: unknown field, allowed are vmid, ensure, run_state, data_bearing, name, description, tags, cores, cpu_limit, cpu_units, memory_mb, swap_mb, on_boot, startup, protection, nameserver, search_domain, features, unprivileged, arch, os_type, cmode, tty, console, entrypoint, timezone, nets, rootfs, mounts, provision
 later  refused
   ! kind: found "time_machine", allowed are "lxc_guest" and "vm_guest"
 not managed, not touched: lxc/100 (web, stopped), lxc/101 (db, running), lxc/103 (ct103, stopped), lxc/104 (ct104, stopped), lxc/105 (ct105, running), lxc/106 (ct106, stopped), lxc/107 (ct107, stopped), qemu/200 (vm1, running), qemu/201 (vm2, stopped)
@@ -29,7 +29,7 @@ Stalled true (ResourcesRefused)
 ct100: invalid_spec
   error invalid_spec (not tried again): spec.memory_mb: found "plenty", allowed is a whole number from 16 to 67108864, or "absent"
 ct101: invalid_spec
-  error invalid_spec (not tried again): spec.colour: unknown field, allowed are vmid, ensure, run_state, data_bearing, name, description, tags, cores, memory_mb, swap_mb, on_boot, startup, protection, rootfs, mounts, provision
+  error invalid_spec (not tried again): spec.colour: unknown field, allowed are vmid, ensure, run_state, data_bearing, name, description, tags, cores, cpu_limit, cpu_units, memory_mb, swap_mb, on_boot, startup, protection, nameserver, search_domain, features, unprivileged, arch, os_type, cmode, tty, console, entrypoint, timezone, nets, rootfs, mounts, provision
 ct102: ready
   last: set cores=2 of lxc/102: done
 later: unknown_resource

@@ -68,22 +68,25 @@ fn h5_a_start_that_would_free_a_volume_is_held() {
     assert_eq!(rig.mutation_lines(), Vec::<String>::new());
 }
 
-/// What would take a volume away is not among what a manifest can say here, and is refused by name.
+/// What would take a volume away is refused, or waits for a signature; nothing is written.
 #[test]
 fn h2_a_manifest_that_would_take_a_volume_away_is_refused_and_nothing_is_written() {
     let rig = Rig::new();
+    rig.sim.world(|world| {
+        let guest = world.guest_mut(102);
+        guest.file = guest.file.replace("swap:", "mp0: store:102/vm-102-disk-1.raw,mp=/data,size=1G\nswap:");
+    });
     let specs = [
-        json!({"vmid": 100, "rootfs": {"storage": "btr", "size_gb": 1}}),
-        json!({"vmid": 101, "mounts": []}),
-        json!({"vmid": 102, "unprivileged": false}),
-        json!({"vmid": 103, "nets": []}),
+        (json!({"vmid": 100, "rootfs": {"storage": "btr", "size_gb": 1}}), ResourceState::Failed),
+        (json!({"vmid": 102, "mounts": [{"key": "mp0", "ensure": "absent"}]}), ResourceState::Held),
+        (json!({"vmid": 103, "mounts": "none"}), ResourceState::InvalidSpec),
     ];
-    let resources: Vec<Value> =
-        (0..).zip(specs).map(|(index, spec)| lxc_resource(&format!("r{index}"), spec)).collect();
-    rig.desire(&manifest(1, &resources));
+    let resource =
+        |(index, (spec, _)): (usize, &(Value, _))| lxc_resource(&format!("r{index}"), spec.clone());
+    rig.desire(&manifest(1, &specs.iter().enumerate().map(resource).collect::<Vec<_>>()));
     rig.round();
-    for (id, status) in rig.ask().status.resources {
-        assert_eq!(status.state, ResourceState::InvalidSpec, "{id}");
+    for (index, (spec, state)) in specs.iter().enumerate() {
+        assert_eq!(rig.resource(&format!("r{index}")).state, *state, "{spec}");
     }
     // Another number is another guest: the old one is left alone, and no new one is made.
     rig.desire(&manifest(2, &[lxc_resource("r0", json!({"vmid": 998, "run_state": "running"}))]));
