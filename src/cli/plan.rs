@@ -1,5 +1,6 @@
 //! `plan`: what the daemon would do, and why; reads only.
 
+use std::io::{IsTerminal, stdout};
 use std::path::Path;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use super::exit::Exit;
 use super::line::{Given, Line, Stop};
 use super::page::Page;
 use super::print::Output;
+use super::status::Paint;
 use super::{Failure, Global, http_exit, hub_failure, pve_failure};
 
 pub(super) static PAGE: Page = Page {
@@ -70,7 +72,8 @@ pub(super) fn run(global: &Global, arguments: &PlanArguments, output: &mut Outpu
     if arguments.json {
         output.json(&plan);
     } else {
-        output.text(&text::render(&plan));
+        let paint = if stdout().is_terminal() { Paint::of_terminal() } else { Paint::Plain };
+        output.text(&paint.plan(&text::render(&plan)));
     }
     let differs = plan.guests.iter().any(|guest| !guest.is_in_order());
     Ok(if arguments.exit_code && differs { Exit::Differences } else { Exit::InOrder })

@@ -28,6 +28,19 @@ impl Paint {
         if unwanted { Self::Plain } else { Self::Colour }
     }
 
+    /// A plan's text: what cannot be planned, what waits, and what would be done, each in its colour.
+    pub(in crate::cli) fn plan(self, text: &str) -> String {
+        let line = |line: &str| match line.trim_start() {
+            bad if bad.starts_with("! ") => self.paint(Mood::Bad, line),
+            held if held.starts_with("held (") || held.starts_with("to go on: ") => {
+                self.paint(Mood::Waiting, line)
+            }
+            step if step.starts_with(|letter: char| letter.is_ascii_digit()) => self.paint(Mood::Good, line),
+            _ => line.to_owned(),
+        };
+        text.lines().map(line).collect::<Vec<_>>().join("\n")
+    }
+
     /// The text, as wide as it was asked for whether or not it has a colour.
     fn paint(self, mood: Mood, text: &str) -> String {
         let colour = match mood {
