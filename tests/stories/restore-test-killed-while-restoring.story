@@ -21,7 +21,7 @@ lxc/110 ct110  stopped  in order
 not managed, not touched: lxc/100 (web, stopped), lxc/101 (db, running), lxc/102 (ct102, stopped), lxc/103 (ct103, stopped), lxc/104 (ct104, stopped), lxc/105 (ct105, running), lxc/106 (ct106, stopped), lxc/107 (ct107, stopped), qemu/200 (vm1, running), qemu/201 (vm2, stopped)
 generation 1: 0 to change, 0 held, 0 that cannot be planned, 1 in order, 0 refused
 == calls
-POST /nodes/pve/lxc description=felhom-incarnation: N force=0 net0=name=eth0,bridge=vmbr0,ip=dhcp,type=veth,link_down=1 onboot=0 ostemplate=store:backup/vzdump-lxc-110-N.tar.zst protection=0 restore=1 storage=store unique=1 vmid=990000
+POST /nodes/pve/lxc description=felhom-incarnation: … force=0 net0=name=eth0,bridge=vmbr0,ip=dhcp,type=veth,link_down=1 onboot=0 ostemplate=store:backup/vzdump-lxc-110-N.tar.zst protection=0 restore=1 storage=store unique=1 vmid=990000
 DELETE /nodes/pve/lxc/990000 destroy-unreferenced-disks=0
 == status
 Ready true (AllReady)

@@ -27,7 +27,7 @@ restore test of 110: passed
   check:    ok cleaned
   seconds:  N
 == calls
-POST /nodes/pve/lxc description=felhom-incarnation: N force=0 net0=name=eth0,bridge=vmbr0,ip=dhcp,type=veth,link_down=1 onboot=0 ostemplate=store:backup/vzdump-lxc-110-N.tar.zst protection=0 restore=1 storage=store unique=1 vmid=990000
+POST /nodes/pve/lxc description=felhom-incarnation: … force=0 net0=name=eth0,bridge=vmbr0,ip=dhcp,type=veth,link_down=1 onboot=0 ostemplate=store:backup/vzdump-lxc-110-N.tar.zst protection=0 restore=1 storage=store unique=1 vmid=990000
 POST /nodes/pve/lxc/990000/status/start
 POST /nodes/pve/lxc/990000/status/stop
 DELETE /nodes/pve/lxc/990000 destroy-unreferenced-disks=0

@@ -148,9 +148,7 @@ fn plain(stage: &Stage, text: &str) -> String {
 /// The text with what follows each of these replaced by one letter, as far as it consists of digits and their like.
 fn blanked(text: &str) -> String {
     let mut text = text.to_owned();
-    for (before, like) in
-        [("felhom-incarnation: ", "-"), ("seconds:  ", ""), ("-lxc-110-", "_-"), ("-qemu-210-", "_-")]
-    {
+    for (before, like) in [("seconds:  ", ""), ("-lxc-110-", "_-"), ("-qemu-210-", "_-")] {
         let mut parts = text.split(before);
         let mut out = parts.next().unwrap_or_default().to_owned();
         for part in parts {
