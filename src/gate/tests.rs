@@ -423,7 +423,15 @@ fn loses(step: &Step, config: &GuestConfig) -> bool {
     match step {
         Step::Start { .. } | Step::Reboot { .. } | Step::HaState { running: true, .. } => pending_loss,
         Step::SetConfig { change, .. } => {
-            pending_loss || change.set.keys().chain(&change.delete).any(|key| holds_volume(key))
+            // The same volume with its own size: only its options would change.
+            let held = |key: &String| {
+                config.current.get(key).or_else(|| match config.pending.get(key)? {
+                    PendingChange::Set(text) => Some(text),
+                    PendingChange::Delete => None,
+                })
+            };
+            let other = |(key, text): (&String, &String)| holds_volume(key) && held(key) != Some(text);
+            pending_loss || change.delete.iter().any(|key| holds_volume(key)) || change.set.iter().any(other)
         }
         Step::Backup { prune, .. } => *prune,
         Step::Resize { from, to, .. } => from.is_none_or(|from| *to < from),
@@ -450,6 +458,40 @@ fn config() -> impl Strategy<Value = GuestConfig> {
         pending: pending.into_iter().collect(),
         digest: "d".to_owned(),
     })
+}
+
+/// What stands at mp0, what is written there, and whether that passes.
+#[test]
+fn a_volume_s_key_is_written_only_where_no_volume_goes() {
+    let there = "store:101/vm-101-disk-1.raw,mp=/data,size=8G";
+    for (held, written, passes) in [
+        (None, "store:100,mp=/data,backup=1", true),
+        (None, "store:101/vm-101-disk-1.raw,mp=/data", false),
+        (None, "store:vm-102-disk-0,mp=/data", false),
+        (None, "/srv,mp=/data", false),
+        (Some(there), "store:101/vm-101-disk-1.raw,mp=/data,backup=1,size=8G", true),
+        (Some(there), "store:101/vm-101-disk-1.raw,mp=/data,size=9G", false),
+        (Some(there), "store:101/vm-101-disk-1.raw,mp=/data", false),
+        (Some(there), "store:101/vm-101-disk-2.raw,mp=/data,size=8G", false),
+        (Some(there), "store:8,mp=/data", false),
+        (Some("/srv,mp=/data"), "/srv,mp=/data,ro=1", false),
+    ] {
+        let change =
+            ConfigChange { set: [("mp0".to_owned(), written.to_owned())].into(), ..ConfigChange::default() };
+        let change = ConfigChange { digest: "d".to_owned(), ..change };
+        let held = held.map(|text| ("mp0".to_owned(), text.to_owned())).into_iter().collect();
+        let step = Step::SetConfig { guest: guest(GuestKind::Lxc), change };
+        let facts = Facts { held: Some(held), ..harmless() };
+        assert_eq!(judge(step.clone(), &facts).is_ok(), passes, "{written}");
+        judge(step, &Facts { held: None, ..harmless() }).unwrap_err();
+    }
+}
+
+#[test]
+fn a_guest_is_ended_hard_without_a_signature_only_where_it_is_expendable() {
+    let step = || Step::Stop { guest: guest(GuestKind::Lxc) };
+    judge(step(), &harmless()).unwrap_err();
+    judge(step(), &Facts { expendable: true, ..harmless() }).unwrap();
 }
 
 proptest! {

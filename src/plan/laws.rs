@@ -1,5 +1,7 @@
 //! What holds for every plan, whatever is wanted and whatever is there.
 
+mod volumes;
+
 use proptest::collection::btree_map;
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, proptest};
 use proptest::strategy::Union;

@@ -1,6 +1,6 @@
 //! Which privileges the configuration needs, which of them the token lacks, and which it has that nobody needs. Pure.
 
-use crate::model::desired::DesiredGuest;
+use crate::model::desired::{DesiredGuest, Volume, Wanted};
 use crate::model::permissions::Permissions;
 use crate::model::sorted::Set;
 use crate::normalize::{self, Privilege};
@@ -73,6 +73,19 @@ pub(super) fn of_desired(guests: &[DesiredGuest]) -> Vec<Need> {
         }
         if guest.proof.backup.is_some() {
             need("VM.Backup", "backing it up");
+        }
+        if !guest.volumes.is_empty() {
+            need("VM.Config.Disk", "volumes that the desired state names");
+        }
+        for volume in guest.volumes.values() {
+            if let Wanted::Like(Volume { storage: Some(storage), .. }) = volume {
+                needs.insert(Need {
+                    path: format!("/storage/{storage}"),
+                    privilege: "Datastore.AllocateSpace",
+                    why: "making and growing volumes that the desired state names",
+                    weight: Weight::Required,
+                });
+            }
         }
         let rows = guest.fields.keys().filter_map(|field| normalize::row(*field, guest.guest.kind));
         for privilege in rows.flat_map(|row| row.privileges) {

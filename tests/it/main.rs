@@ -43,3 +43,4 @@ mod stories;
 mod strace;
 mod tools;
 mod vectors;
+mod volumes;
