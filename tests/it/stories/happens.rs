@@ -19,6 +19,7 @@ use felhom_sim::api::Caller;
 use felhom_sim::node::tasks::{Next, Work};
 use felhom_sim::node::{GuestKind as Kind, World};
 use felhom_sim::server::Rule;
+use felhom_sim::sign::sha256_hex;
 use serde_json::{Value, json};
 
 use super::{Part, seen};
@@ -33,6 +34,8 @@ pub(super) struct Theatre {
     settings: Vec<(String, String, Value)>,
     hub: bool,
     generation: u64,
+    /// The digest of what is wanted.
+    document: String,
     /// Calls that were told already.
     calls: usize,
     /// What commands said in this round.
@@ -60,7 +63,16 @@ impl Theatre {
             std::fs::create_dir_all(stage.state_dir()).unwrap();
             stage.write("state/host_id", &format!("{HOST_ID}\n"));
         }
-        Self { stage, daemon: None, settings: Vec::new(), hub, generation: 0, calls: 0, told: String::new() }
+        Self {
+            stage,
+            daemon: None,
+            settings: Vec::new(),
+            hub,
+            generation: 0,
+            document: String::new(),
+            calls: 0,
+            told: String::new(),
+        }
     }
 
     /// Lets these happen, waits until nothing more does, and says what was seen.
@@ -137,6 +149,7 @@ impl Theatre {
             document[key] = value.clone();
         }
         self.generation = document["generation"].as_u64().unwrap();
+        self.document = sha256_hex(document.to_string().as_bytes());
         let draft = self.stage.write("draft.json", &document.to_string());
         let plan = seen::plan(&self.stage, &draft);
         if self.is_from_hub() {
@@ -209,7 +222,7 @@ impl Theatre {
         let (mut before, mut since) = (String::new(), 0);
         daemon.until("nothing more happens", || {
             let status = self.status();
-            let taken = status["manifest_generation"] == json!(self.generation)
+            let taken = status["manifest_sha256"] == json!(self.document)
                 || seen::condition(&status, "StaleManifest") == "true";
             let reports = &status["local"]["reports"];
             let told = !self.hub || reports["arrived"] != json!(0) || reports["failed"] != json!(0);
