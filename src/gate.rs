@@ -300,7 +300,7 @@ fn volumes(config: &GuestConfig) -> Vec<String> {
 
 /// What stands at each volume's key; where only a pending change put something there, that. And the network cards as they will be
 /// once what is pending is applied.
-fn held(config: &GuestConfig) -> Map<String, String> {
+pub fn held(config: &GuestConfig) -> Map<String, String> {
     let current = config.current.iter().filter(|(key, _)| holds_volume(key));
     let pending = config.pending.iter().filter_map(|(key, change)| match change {
         PendingChange::Set(text) if holds_volume(key) => Some((key, text)),

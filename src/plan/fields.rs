@@ -4,13 +4,14 @@
 use super::sight::Sight;
 use super::words::{should_be, shown};
 use super::{Note, PlanFailure, Settings};
+use crate::gate::{self, Facts, PendingVolumes};
 use crate::model::desired::{self, DesiredGuest, Value};
 use crate::model::drift::Drift;
 use crate::model::guest::RunState;
 use crate::model::hold::{Hold, HoldReason};
 use crate::model::observed::PendingChange;
 use crate::model::outcome::Recourse;
-use crate::model::step::ConfigChange;
+use crate::model::step::{ConfigChange, Step};
 use crate::normalize::{self, Context, Row, TakesEffect, Written, features};
 
 /// One managed field and how it stands. "Wanted" is compared with what the next start will make of the guest;
@@ -32,6 +33,9 @@ pub(super) struct Fields<'a> {
     context: Context,
     sight: &'a Sight<'a>,
     differing: Vec<Field<'a>>,
+    /// Cards that would lose their address: drift, but nothing to write before somebody signed.
+    lost: Vec<Field<'a>>,
+    pub(super) hold: Option<Hold>,
     ignored: Vec<Field<'a>>,
     waiting: Vec<Field<'a>>,
     managed: usize,
@@ -44,6 +48,8 @@ impl<'a> Fields<'a> {
             context,
             sight,
             differing: Vec::new(),
+            lost: Vec::new(),
+            hold: None,
             ignored: Vec::new(),
             waiting: Vec::new(),
             managed: desired.fields.len(),
@@ -69,7 +75,25 @@ impl<'a> Fields<'a> {
                 fields.waiting.push(field);
             }
         }
+        fields.keep_addresses();
         fields
+    }
+
+    /// What the gate would not let through is not planned; the rest goes on without it.
+    fn keep_addresses(&mut self) {
+        let facts = Facts {
+            pending: PendingVolumes::Known(Vec::new()),
+            held: Some(gate::held(self.sight.config)),
+            ..Facts::default()
+        };
+        let judge = |change| gate::judge(Step::SetConfig { guest: self.context.guest, change }, &facts).err();
+        let (cards, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.differing).into_iter().partition(|field| {
+                matches!(field.name, desired::Field::Net(_))
+                    && judge(self.of(std::slice::from_ref(field))).is_some()
+            });
+        self.hold = judge(self.of(&cards)).filter(|_| !cards.is_empty()).map(|loss| loss.into_hold());
+        (self.lost, self.differing) = (cards, others);
     }
 
     pub(super) fn drift(&self) -> Vec<Drift> {
@@ -77,7 +101,7 @@ impl<'a> Fields<'a> {
             let (wanted, there) = field.row.narrowed(&field.canonical, &field.merged, self.context);
             Drift { field: field.name.to_string(), desired: wanted.to_json(), actual: there.to_json() }
         };
-        self.differing.iter().map(drift).collect()
+        self.differing.iter().chain(&self.lost).map(drift).collect()
     }
 
     pub(super) fn differ(&self) -> bool {
@@ -102,8 +126,12 @@ impl<'a> Fields<'a> {
 
     /// One write for all that differs, with the digest of what was compared.
     pub(super) fn change(&self) -> ConfigChange {
+        self.of(&self.differing)
+    }
+
+    fn of(&self, fields: &[Field<'_>]) -> ConfigChange {
         let mut change = ConfigChange { digest: self.sight.config.digest.clone(), ..ConfigChange::default() };
-        for field in &self.differing {
+        for field in fields {
             match self.written(field) {
                 Written::Set(text) => {
                     change.set.insert(field.key.to_owned(), text);
@@ -196,7 +224,7 @@ impl<'a> Fields<'a> {
     fn pending_of_others(&self, desired: &DesiredGuest) -> Option<Note> {
         let ours = |key: &str| {
             let named = |field: &Field<'_>| field.key == key;
-            self.differing.iter().chain(&self.waiting).chain(&self.ignored).any(named)
+            self.differing.iter().chain(&self.lost).chain(&self.waiting).chain(&self.ignored).any(named)
         };
         let others = self
             .sight

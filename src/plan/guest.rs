@@ -55,7 +55,7 @@ pub fn plan_guest(desired: &DesiredGuest, seen: &GuestObservation, settings: &Se
         Decision::Act => {
             let (change, later) = run_change(desired, &sight, run, restart, settings);
             plan.steps = steps(desired, &sight, (&fields, &volumes), change, run);
-            let later = volumes.hold.or(later);
+            let later = fields.hold.clone().or(volumes.hold).or(later);
             match later {
                 Some(hold) if plan.steps.is_empty() => plan.hold = Some(hold),
                 Some(hold) => {

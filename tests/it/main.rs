@@ -18,6 +18,7 @@ mod crash;
 mod daemon;
 mod documents;
 mod faults;
+mod fields;
 mod hub;
 mod journal;
 mod ops;

@@ -122,7 +122,7 @@ const LXC_TEXTS: [&str; 19] = [
 ];
 
 /// Keys a running container takes at once; everything else waits for its next start.
-const LXC_HOTPLUG: [&str; 15] = [
+const LXC_HOTPLUG: [&str; 17] = [
     "description",
     "onboot",
     "startup",
@@ -137,11 +137,13 @@ const LXC_HOTPLUG: [&str; 15] = [
     "cpulimit",
     "cpuunits",
     "net",
+    "nameserver",
+    "searchdomain",
     "dev",
 ];
 
-/// Keys a running machine takes at once, with hotplug of `network,disk,usb`.
-const QEMU_HOTPLUG: [&str; 14] = [
+/// Keys a running machine takes at once, with hotplug of `network,disk,usb`; those of cloud-init go into its next image.
+const QEMU_HOTPLUG: [&str; 23] = [
     "description",
     "name",
     "tags",
@@ -156,6 +158,15 @@ const QEMU_HOTPLUG: [&str; 14] = [
     "net",
     "balloon",
     "unused",
+    "hotplug",
+    "ciuser",
+    "cipassword",
+    "citype",
+    "ciupgrade",
+    "sshkeys",
+    "ipconfig",
+    "nameserver",
+    "searchdomain",
 ];
 
 /// `[a-z][a-z_]*\d*`: what the parser takes for a key.
@@ -235,20 +246,21 @@ pub fn privilege(kind: Kind, key: &str) -> &'static str {
         (Kind::Qemu, "cores" | "sockets" | "cpu" | "cpulimit" | "cpuunits" | "vcpus" | "numa" | "smp") => {
             "VM.Config.CPU"
         }
-        (Kind::Qemu, "net") => "VM.Config.Network",
+        (Kind::Qemu, "net" | "ipconfig") => "VM.Config.Network",
         (
             Kind::Qemu,
-            "ciuser" | "cipassword" | "sshkeys" | "ipconfig" | "nameserver" | "searchdomain" | "citype"
-            | "cicustom" | "ciupgrade",
+            "ciuser" | "cipassword" | "sshkeys" | "nameserver" | "searchdomain" | "citype" | "cicustom"
+            | "ciupgrade",
         ) => "VM.Config.Cloudinit",
         (
             Kind::Qemu,
-            "bios" | "machine" | "scsihw" | "vga" | "watchdog" | "keyboard" | "tablet" | "hostpci" | "usb"
-            | "serial",
+            "machine" | "scsihw" | "vga" | "hotplug" | "acpi" | "kvm" | "smbios1" | "watchdog" | "keyboard"
+            | "tablet" | "hostpci" | "usb" | "serial",
         ) => "VM.Config.HWType",
-        (Kind::Qemu, "scsi" | "virtio" | "ide" | "sata" | "efidisk" | "tpmstate" | "unused") => {
-            "VM.Config.Disk"
-        }
+        (
+            Kind::Qemu,
+            "boot" | "bootdisk" | "scsi" | "virtio" | "ide" | "sata" | "efidisk" | "tpmstate" | "unused",
+        ) => "VM.Config.Disk",
         _ => "VM.Config.Options",
     }
 }
