@@ -261,7 +261,7 @@ fn a_draft_names_the_newest_backup_and_warns_of_one_that_is_too_old() {
     desk.stage.desire(1, &json!([lxc(100, json!({"run_state": "stopped"}))]));
     let add = |age_s| desk.stage.node.world(|world| world.add_backup("store", 100, age_s));
     let old = add(30 * 86_400);
-    desk.draft("destroy --vmid 100").expect(0, &["EvidenceStale", "make a backup and draft again"]);
+    desk.draft("destroy --vmid 100").expect(0, &["EvidenceStale", "make the backup and draft again"]);
     let newest = add(3_600);
     let drafted = desk.draft("destroy --vmid 100");
     let payload: Value = serde_json::from_str(&drafted.stdout).unwrap();
