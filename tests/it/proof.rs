@@ -277,14 +277,15 @@ fn killed_at_each_step_the_next_start_cleans_up_and_touches_nothing_else() {
         let stage = Stage::new(backed_up);
         stage.desire(1, &json!([with_test(100, json!({"up_s": 1}))]));
         let before = numbers(&stage);
-        // The answer to this step is held back until the agent is gone.
+        // This step is not begun before the agent is gone.
         let path = ["/nodes/pve/lxc", "/status/start", "/status/stop", "/nodes/pve/lxc/990000"][step - 1];
         let method = if step == 4 { "DELETE" } else { "POST" };
-        stage.node.fault(Rule::new(Action::DelayWork { ms: 1_500 }).method(method).path(path).once());
+        let held = stage.node.fault(Rule::new(Action::HoldWork).method(method).path(path).once());
         let daemon = stage.daemon();
         ask_test(&stage, &daemon);
         daemon.until("the step is asked for", || stage.mutations().len() == step);
         daemon.crash();
+        stage.node.remove_fault(held);
         let daemon = stage.daemon();
         daemon.until("nothing is left", || stage.journal_of("gone").len() == 1 && numbers(&stage) == before);
         stage.looks(&daemon, 2);
