@@ -87,20 +87,17 @@ impl Map {
         for (name, value) in self.differing(wanted, &now, context) {
             let Some(part) = self.parts.iter().find(|part| part.name == *name) else { continue };
             raw.retain(|(key, _)| *key != part.key);
-            if !part.is_default(value, context)
-                && let Some(text) = part.sort.print(value)
-            {
-                raw.push((part.key, text));
-            }
+            let text = if part.is_default(value, context) { None } else { part.sort.print(value) };
+            raw.extend(text.map(|text| (part.key, text)));
         }
         self.print(raw, number)
     }
 
     fn print(&self, mut raw: Vec<(&str, String)>, number: u8) -> Option<String> {
-        if let Some((key, text)) = self.needs
-            && (self.card || !raw.is_empty())
-            && !raw.iter().any(|(there, _)| *there == key)
-        {
+        let needs = self
+            .needs
+            .filter(|(key, _)| (self.card || !raw.is_empty()) && !raw.iter().any(|(there, _)| there == key));
+        if let Some((key, text)) = needs {
             // The first interface is eth0.
             raw.push((key, if key == "name" { format!("{text}{number}") } else { text.to_owned() }));
         }
