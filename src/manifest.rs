@@ -4,7 +4,7 @@
 //! vmid given twice, resources that wait for each other, bad defaults. Whether the generation went down only the control
 //! loop knows: [`goes_back`].
 //!
-//! A folder of files is one document in pieces, which [`folder`] puts into one text; each piece is a manifest of its own, and
+//! A folder of files is one document in pieces, which `folder` puts into one text; each piece is a manifest of its own, and
 //! what must be unique is so over all of them. A document, or a piece, may come signed: whoever reads says how that is opened.
 
 use crate::model::desired::{DesiredState, DriftPolicy, Policy, RefusedResource, RefusedState};

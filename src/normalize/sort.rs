@@ -82,7 +82,7 @@ impl Sort {
         }
     }
 
-    /// As Proxmox takes it; `None`: nothing that could be written. A map is written by [`Map::merge`].
+    /// As Proxmox takes it; `None`: nothing that could be written. A map is written by `Map::merge`.
     pub fn print(&self, value: &Value) -> Option<String> {
         match value {
             Value::Absent | Value::Map(_) => None,
