@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
+use serde_json::Value;
 
 use crate::config;
 use crate::daemon::{self, DaemonError};
@@ -84,7 +85,7 @@ pub(super) fn run(global: &Global, arguments: &ApplyArguments, output: &mut Outp
         Ok(socket)
     });
     match there {
-        Ok(socket) => pass(&socket, arguments, output),
+        Ok(socket) => pass(&socket, &socket.get("/v1/status")?.good()?, arguments, output),
         // Unless a daemon was named, the work is done here when none answers and when none is to be asked.
         Err(Failure { exit: Exit::TryAgain | Exit::Configuration, .. }) if arguments.socket.is_none() => {
             alone(global, arguments, output)
@@ -93,10 +94,16 @@ pub(super) fn run(global: &Global, arguments: &ApplyArguments, output: &mut Outp
     }
 }
 
-fn pass(socket: &Socket, arguments: &ApplyArguments, output: &mut Output) -> Result<Exit, Failure> {
+/// `before`: the status from when on what is done is news.
+fn pass(
+    socket: &Socket,
+    before: &Value,
+    arguments: &ApplyArguments,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
     let is_shown = stdout().is_terminal();
     let paint = if is_shown { Paint::of_terminal() } else { Paint::Plain };
-    let mut follow = Follow::of(&socket.get("/v1/status")?.good()?, &arguments.resources, is_shown);
+    let mut follow = Follow::of(before, &arguments.resources, is_shown);
     let mut due = Due::of(&socket.post("/v1/reconcile", &[])?.good()?);
     loop {
         let status = socket.get("/v1/status")?.good()?;
@@ -137,7 +144,8 @@ fn alone(global: &Global, arguments: &ApplyArguments, output: &mut Output) -> Re
     if agent.is_finished() {
         return ended(agent).map(|()| Exit::Failed);
     }
-    let passed = pass(&socket, arguments, output);
+    // It may have done something before it could be asked for the first time.
+    let passed = pass(&socket, &Value::Null, arguments, output);
     // Who was interrupted is ending already, and a second signal would end it at once.
     if socket.get("/v1/status").is_ok() {
         kill_process(getpid(), Signal::TERM)
