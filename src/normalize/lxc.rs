@@ -50,8 +50,8 @@ pub(super) static ROWS: [Row; 23] = [
     plain(Field::OnBoot, "onboot", Sort::Flag, "0", AtOnce, OPTIONS),
     plain(Field::Startup, "startup", Sort::Startup, "", AtOnce, OPTIONS),
     plain(Field::Protection, "protection", Sort::Flag, "0", AtOnce, OPTIONS),
-    plain(Field::Nameserver, "nameserver", Sort::List(&SERVERS), "", AtOnce, NETWORK),
-    plain(Field::SearchDomain, "searchdomain", Sort::List(&DOMAINS), "", AtOnce, NETWORK),
+    plain(Field::Nameserver, "nameserver", Sort::List(&SERVERS), "", AtNextStart, NETWORK),
+    plain(Field::SearchDomain, "searchdomain", Sort::List(&DOMAINS), "", AtNextStart, NETWORK),
     plain(Field::Features, "features", Sort::Map(&FEATURES), "", AtNextStart, ALLOCATE),
     // New ones are unprivileged, but in a configuration that does not say it, it is not.
     plain(Field::Unprivileged, "unprivileged", Sort::Flag, "0", Never, ALLOCATE),

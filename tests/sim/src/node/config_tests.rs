@@ -266,7 +266,7 @@ fn a_running_container_takes_some_keys_at_once_and_keeps_others_for_later() {
         ("cores", json!(1), json!(1)),
         ("cmode", json!("absent"), json!("shell")),
         ("features", json!("absent"), json!("nesting=1")),
-        ("nameserver", json!("1.1.1.1"), json!("1.1.1.1")),
+        ("nameserver", json!("absent"), json!("1.1.1.1")),
     ] {
         assert_eq!(
             call(&mut world, "GET lxc/102/config current=1")

@@ -122,7 +122,7 @@ const LXC_TEXTS: [&str; 19] = [
 ];
 
 /// Keys a running container takes at once; everything else waits for its next start.
-const LXC_HOTPLUG: [&str; 17] = [
+const LXC_HOTPLUG: [&str; 15] = [
     "description",
     "onboot",
     "startup",
@@ -137,8 +137,6 @@ const LXC_HOTPLUG: [&str; 17] = [
     "cpulimit",
     "cpuunits",
     "net",
-    "nameserver",
-    "searchdomain",
     "dev",
 ];
 
