@@ -43,7 +43,7 @@ struct Shared {
 }
 
 /// Of the generation in force.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Kept {
     /// `None` until control has said which one it is.
     generation: Option<u64>,
@@ -102,9 +102,9 @@ impl Limit {
         if kept.guests.contains(&guest.vmid) {
             return Ok(());
         }
-        kept.guests.push(guest.vmid);
-        self.keep(&kept).map_err(|error| {
-            kept.guests.pop();
+        let mut counted = kept.clone();
+        counted.guests.push(guest.vmid);
+        self.keep(&mut kept, counted).map_err(|error| {
             let remedy = "make room in the state directory, or repair it".to_owned();
             held(format!("that it is stopped or restarted cannot be kept: {error}"), remedy)
         })
@@ -118,18 +118,17 @@ impl Limit {
                 kept.generation.map_or_else(|| "none".to_owned(), |generation| generation.to_string());
             return Err(format!("generation {generation} is not in force, but {in_force}"));
         }
-        kept.is_released = true;
-        kept.fault = None;
-        self.keep(&kept).map_err(|error| {
-            kept.is_released = false;
-            error.to_string()
-        })
+        let released = Kept { is_released: true, fault: None, ..kept.clone() };
+        self.keep(&mut kept, released).map_err(|error| error.to_string())
     }
 
-    fn keep(&self, kept: &Kept) -> Result<(), StateError> {
-        let guests: Vec<u32> = kept.guests.iter().map(|vmid| vmid.number()).collect();
-        let note = json!({"generation": kept.generation, "guests": guests, "released": kept.is_released});
-        self.shared.folder.write(FILE, note.to_string().as_bytes())
+    /// On disk first: what cannot be kept there does not hold here.
+    fn keep(&self, kept: &mut Kept, next: Kept) -> Result<(), StateError> {
+        let guests: Vec<u32> = next.guests.iter().map(|vmid| vmid.number()).collect();
+        let note = json!({"generation": next.generation, "guests": guests, "released": next.is_released});
+        self.shared.folder.write(FILE, note.to_string().as_bytes())?;
+        *kept = next;
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -263,5 +262,24 @@ mod tests {
             limit.release(7).unwrap();
             assert_eq!(claimed(&limit, 8), 8, "{text}");
         }
+    }
+    #[test]
+    fn what_does_not_reach_the_disk_is_neither_counted_nor_released() {
+        let place = Place::new();
+        place.folder().write(FILE, b"{}").unwrap();
+        let unreadable = place.limit(0, 7, 8);
+        let other = Place::new();
+        let counting = other.limit(0, 7, 8);
+        for place in [&place, &other] {
+            std::fs::remove_dir_all(place.0.path()).unwrap();
+        }
+        assert!(unreadable.release(7).is_err());
+        assert!(unreadable.hold(guest(100)).unwrap().detail.contains("is not known"));
+        for number in 100..105 {
+            let hold = counting.claim(guest(number)).unwrap_err();
+            assert!(hold.detail.contains("cannot be kept"), "{}", hold.detail);
+        }
+        assert!(counting.release(7).is_err());
+        assert_eq!(claimed(&counting, 8), 0);
     }
 }
