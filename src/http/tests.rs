@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -254,6 +255,21 @@ fn a_shut_down_agent_ends_its_call_and_takes_no_more() {
     agent.call(&request).unwrap_err();
 }
 
+/// That it then wants a token does not matter here.
+fn assert_is_believed(sim: &PveSim, roots: &Path) {
+    let tls = trust::with_roots(trust::system_roots(Some(roots)).unwrap()).unwrap();
+    let agent = Agent::with_tls(tls, Timeouts::within(Duration::from_secs(60)));
+    let request = Request {
+        method: Method::GET,
+        url: &format!("{}/api2/json/version", sim.url()),
+        headers: Vec::new(),
+        body: None,
+        limit: 1000,
+        timeout: None,
+    };
+    assert_eq!(agent.call(&request).unwrap().status, 401);
+}
+
 #[test]
 fn the_system_s_roots_are_read_from_the_file_the_environment_names() {
     let sim = PveSim::start(Options::default());
@@ -263,18 +279,7 @@ fn the_system_s_roots_are_read_from_the_file_the_environment_names() {
     let odd = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let bundle = format!("# roots\n{odd}{}", sim.ca_pem());
     File::create(&path).unwrap().write_all(bundle.as_bytes()).unwrap();
-    let tls = trust::with_roots(trust::system_roots(Some(&path)).unwrap()).unwrap();
-    let agent = Agent::with_tls(tls, Timeouts::within(Duration::from_secs(5)));
-    let request = Request {
-        method: Method::GET,
-        url: &format!("{}/api2/json/version", sim.url()),
-        headers: Vec::new(),
-        body: None,
-        limit: 1000,
-        timeout: None,
-    };
-    // It was believed; that it then wants a token does not matter here.
-    assert_eq!(agent.call(&request).unwrap().status, 401);
+    assert_is_believed(&sim, &path);
     let missing = folder.path().join("missing.pem");
     assert!(matches!(trust::system_roots(Some(&missing)), Err(HttpError::Setup { .. })));
 }
@@ -285,19 +290,9 @@ fn every_curve_is_spoken_with_a_server_that_knows_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("roots.pem");
     for tls in [OnlyX25519, OnlyP256, OnlyP384, Ed25519, Tls12Only] {
+        println!("{tls:?}");
         let sim = PveSim::start(Options { tls, ..Options::default() });
         File::create(&path).unwrap().write_all(sim.ca_pem().as_bytes()).unwrap();
-        let roots = trust::with_roots(trust::system_roots(Some(&path)).unwrap()).unwrap();
-        let agent = Agent::with_tls(roots, Timeouts::within(Duration::from_secs(60)));
-        let request = Request {
-            method: Method::GET,
-            url: &format!("{}/api2/json/version", sim.url()),
-            headers: Vec::new(),
-            body: None,
-            limit: 1000,
-            timeout: None,
-        };
-        // It was believed; that it then wants a token does not matter here.
-        assert_eq!(agent.call(&request).unwrap().status, 401, "{tls:?}");
+        assert_is_believed(&sim, &path);
     }
 }

@@ -32,16 +32,6 @@ PY
     cp "$wanted" "$venv/installed.txt"
 fi
 
-place=$(mktemp -d)
-"$sim" --seed-guests "$guests" --directory "$place" --max-seconds 300 </dev/null >"$place/ready.json" &
-node=$!
-trap 'kill "$node" 2>/dev/null || true; wait "$node" 2>/dev/null || true; rm -rf "$place"' EXIT
-trap 'exit 1' INT TERM
-tries=0
-until [ -s "$place/ready.json" ]; do
-    tries=$((tries + 1))
-    kill -0 "$node" 2>/dev/null || { echo 'cost: the simulated node did not start' >&2; exit 1; }
-    [ "$tries" -lt 300 ] || { echo 'cost: the simulated node is not ready after 30 s' >&2; exit 1; }
-    sleep 0.1
-done
+. tests/sim/peers/start-sim.sh
+start_sim "$sim" "$guests" 300
 "$venv/bin/python" tests/sim/peers/cost.py "$place" "$agent" "$guests"

@@ -15,18 +15,6 @@ if ! cmp -s "$wanted" "$venv/installed.txt"; then
 fi
 
 cargo build --quiet --locked -p felhom-sim --bin pve-sim
-place=$(mktemp -d)
-# --max-seconds: it ends by itself should this script be killed.
-"$target/debug/pve-sim" --seed-guests facts --directory "$place" --max-seconds 120 </dev/null >"$place/ready.json" &
-sim=$!
-trap 'kill "$sim" 2>/dev/null || true; wait "$sim" 2>/dev/null || true; rm -rf "$place"' EXIT
-trap 'exit 1' INT TERM
-
-tries=0
-until [ -s "$place/ready.json" ]; do
-    tries=$((tries + 1))
-    kill -0 "$sim" 2>/dev/null || { echo 'peers: the simulated node did not start' >&2; exit 1; }
-    [ "$tries" -lt 300 ] || { echo 'peers: the simulated node is not ready after 30 s' >&2; exit 1; }
-    sleep 0.1
-done
+. tests/sim/peers/start-sim.sh
+start_sim "$target/debug/pve-sim" facts 120
 "$venv/bin/python" tests/sim/peers/proxmoxer_peer.py "$place/ready.json"
