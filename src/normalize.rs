@@ -180,14 +180,20 @@ impl Row {
         let now: &[(&'static str, Value)] = if let Value::Map(now) = there { now } else { &[] };
         let differing: Vec<(&'static str, Value)> =
             map.differing(parts, now, context).into_iter().cloned().collect();
-        let there = match there {
-            Value::Map(now) => {
-                let named = |part: &&(&str, Value)| differing.iter().any(|(name, _)| *name == part.0);
+        let wanted = Value::Map(differing);
+        let there = self.shared(&wanted, there);
+        (wanted, there)
+    }
+
+    /// What is there, without the parts that this does not name.
+    pub fn shared(&self, wanted: &Value, there: &Value) -> Value {
+        match (wanted, there) {
+            (Value::Map(wanted), Value::Map(now)) => {
+                let named = |part: &&(&str, Value)| wanted.iter().any(|(name, _)| *name == part.0);
                 Value::Map(now.iter().filter(named).cloned().collect())
             }
-            other => other.clone(),
-        };
-        (Value::Map(differing), there)
+            (_, other) => other.clone(),
+        }
     }
 
     /// The write that makes this key be as desired; `there` is what the key holds, of which a map keeps the parts that

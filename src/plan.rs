@@ -3,6 +3,7 @@
 //! planned and applied plans to nothing.
 
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use crate::model::desired::{DesiredState, RefusedResource};
 use crate::model::drift::Drift;
@@ -15,6 +16,7 @@ use crate::model::step::Step;
 use crate::normalize::tags::TagCase;
 use crate::status::ResourceState;
 
+mod diff;
 mod fields;
 mod guest;
 mod holds;
@@ -107,11 +109,15 @@ pub struct GuestPlan {
     pub steps: Vec<PlannedStep>,
     /// What differs, whether or not something will be done about it.
     pub drift: Vec<Drift>,
+    /// What differs or waits for the next start, in its views: desired, running, and pending where that is another.
+    pub diff: Vec<Value>,
     pub hold: Option<Hold>,
     /// Each non-action with its reason, and what an operator should know.
     pub notes: Vec<Note>,
     /// Managed fields whose written value takes effect only at the next start, as the manifest names them.
     pub pending_reboot: Vec<String>,
+    /// What is set in its configuration and not named by its resource: it is not touched.
+    pub unmanaged: Vec<String>,
     pub failure: Option<PlanFailure>,
 }
 

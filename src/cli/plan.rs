@@ -29,7 +29,10 @@ pub(super) static PAGE: Page = Page {
     commands: &[],
     options: &["--json", "--exit-code"],
     text: "\
-Prints what the daemon would do, and why, and why not; changes nothing.
+Prints what the daemon would do, and why, and why not; changes nothing. Of each
+guest: the fields that differ or wait for its next start (wanted, running, and
+pending where that is another), the steps in order, who has to wait and what to
+do about it, and what is not managed.
 
 Usage: felhom-agent plan [--json] [--exit-code]
 

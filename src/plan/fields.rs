@@ -1,6 +1,7 @@
 //! The managed fields of one guest: what differs, what is ignored, what waits for the next start, and the one write
 //! that brings all of it about.
 
+use super::diff;
 use super::sight::Sight;
 use super::words::{should_be, shown};
 use super::{Note, PlanFailure, Settings};
@@ -102,6 +103,24 @@ impl<'a> Fields<'a> {
             Drift { field: field.name.to_string(), desired: wanted.to_json(), actual: there.to_json() }
         };
         self.differing.iter().chain(&self.lost).map(drift).collect()
+    }
+
+    /// What differs, and what waits for the next start.
+    pub(super) fn diff(&self) -> impl Iterator<Item = serde_json::Value> {
+        let view = |field: &Field<'_>| {
+            // A part of a map counts where any of the two is not as wanted.
+            let narrowed = |there| field.row.narrowed(&field.canonical, there, self.context);
+            let differs = field.row.differs(&field.canonical, &field.merged, self.context);
+            let (wanted, _) = narrowed(if differs { &field.merged } else { &field.running });
+            let part = |there| field.row.shared(&wanted, there).to_json();
+            diff::diff(
+                &field.name.to_string(),
+                &wanted.to_json(),
+                &part(&field.running),
+                &part(&field.merged),
+            )
+        };
+        self.differing.iter().chain(&self.lost).chain(&self.waiting).map(view)
     }
 
     pub(super) fn differ(&self) -> bool {

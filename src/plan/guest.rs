@@ -1,5 +1,6 @@
 //! One guest: what is wanted against what was seen, in steps, in order.
 
+use super::diff;
 use super::fields::Fields;
 use super::sight::{GUEST_MISSING, Sight, unreadable};
 use super::volumes::Volumes;
@@ -37,7 +38,11 @@ pub fn plan_guest(desired: &DesiredGuest, seen: &GuestObservation, settings: &Se
     let volumes = Volumes::compare(desired, &sight);
     let run = run_wanted(desired, &sight);
     let mut plan = empty(desired, sight.run);
-    plan.drift = drift(&fields, &volumes, run);
+    let run_state = run_drift(run);
+    plan.diff =
+        run_state.iter().map(diff::of).chain(fields.diff()).chain(volumes.diff.iter().cloned()).collect();
+    plan.drift = run_state.into_iter().chain(fields.drift()).chain(volumes.drift.iter().cloned()).collect();
+    plan.unmanaged = diff::unmanaged(desired, &sight);
     plan.pending_reboot = fields.pending_reboot();
     plan.pending_reboot.extend(volumes.waiting.iter().cloned());
     plan.notes = fields.notes(desired);
@@ -145,18 +150,13 @@ fn decide(
     }
 }
 
-fn drift(fields: &Fields<'_>, volumes: &Volumes, run: RunChange) -> Vec<Drift> {
-    let run_state = match run {
-        RunChange::None | RunChange::Unclear => None,
-        RunChange::Start => Some(("running", "stopped")),
-        RunChange::Shutdown => Some(("stopped", "running")),
+fn run_drift(run: RunChange) -> Option<Drift> {
+    let (desired, actual) = match run {
+        RunChange::None | RunChange::Unclear => return None,
+        RunChange::Start => ("running", "stopped"),
+        RunChange::Shutdown => ("stopped", "running"),
     };
-    let run_state = run_state.map(|(desired, actual)| Drift {
-        field: "run_state".to_owned(),
-        desired: desired.into(),
-        actual: actual.into(),
-    });
-    run_state.into_iter().chain(fields.drift()).chain(volumes.drift.iter().cloned()).collect()
+    Some(Drift { field: "run_state".to_owned(), desired: desired.into(), actual: actual.into() })
 }
 
 /// The step that changes whether it runs, and what such a step has to wait for.
@@ -283,8 +283,7 @@ fn not_checked(sight: &Sight<'_>) -> Option<Note> {
 /// It is there and should not be. Nothing is prepared either: a guest that is to be destroyed may run until somebody has signed.
 fn to_be_gone(desired: &DesiredGuest, sight: &Sight<'_>, seen: &GuestObservation) -> GuestPlan {
     let mut plan = empty(desired, sight.run);
-    plan.drift =
-        vec![Drift { field: "ensure".to_owned(), desired: "absent".into(), actual: "present".into() }];
+    about_it(&mut plan, "absent", "present");
     if let Some(hold) = holds::suspended(desired) {
         plan.hold = Some(hold);
     } else if desired.drift == DriftPolicy::Report {
@@ -300,6 +299,13 @@ fn to_be_gone(desired: &DesiredGuest, sight: &Sight<'_>, seen: &GuestObservation
         }
     }
     plan
+}
+
+/// Whether it is there at all is what differs.
+pub(super) fn about_it(plan: &mut GuestPlan, desired: &str, actual: &str) {
+    let drift = Drift { field: "ensure".to_owned(), desired: desired.into(), actual: actual.into() };
+    plan.diff = vec![diff::of(&drift)];
+    plan.drift = vec![drift];
 }
 
 fn gone(desired: &DesiredGuest, failure: &PlanFailure) -> GuestPlan {
@@ -324,9 +330,11 @@ pub(super) fn empty(desired: &DesiredGuest, run_state: RunState) -> GuestPlan {
         run_state,
         steps: Vec::new(),
         drift: Vec::new(),
+        diff: Vec::new(),
         hold: None,
         notes: Vec::new(),
         pending_reboot: Vec::new(),
+        unmanaged: Vec::new(),
         failure: None,
     }
 }

@@ -2,7 +2,6 @@
 
 use super::{GuestPlan, PlannedStep, Settings, guest, holds};
 use crate::model::desired::{DesiredGuest, DriftPolicy, Ensure, Provision, Wanted};
-use crate::model::drift::Drift;
 use crate::model::guest::{GuestKind, RunState};
 use crate::model::observed::{GuestObservation, Presence};
 use crate::model::sorted::Map;
@@ -25,8 +24,7 @@ pub(super) fn plan(
         return None;
     }
     let mut plan = guest::empty(desired, RunState::Unknown);
-    plan.drift =
-        vec![Drift { field: "ensure".to_owned(), desired: "present".into(), actual: "absent".into() }];
+    guest::about_it(&mut plan, "present", "absent");
     plan.hold = holds::suspended(desired);
     if plan.hold.is_none() && desired.drift == DriftPolicy::Report {
         plan.notes.push(guest::only_reported(&plan.drift));

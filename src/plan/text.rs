@@ -3,7 +3,8 @@
 
 use std::fmt::{self, Write};
 
-use super::words::{quoted, safe, shortened};
+use super::diff;
+use super::words::{safe, shortened};
 use super::{GuestPlan, Plan, Unmanaged};
 
 /// The whole plan, ending in one line that sums it up.
@@ -43,8 +44,8 @@ fn write_plan(text: &mut String, plan: &Plan) -> fmt::Result {
 
 fn write_guest(text: &mut String, plan: &GuestPlan) -> fmt::Result {
     writeln!(text, "{} {}  {}  {}", plan.guest, shortened(&plan.resource_id), plan.run_state, verdict(plan))?;
-    for drift in &plan.drift {
-        writeln!(text, "    {:<12} {} -> {}", drift.field, json(&drift.actual), json(&drift.desired))?;
+    for one in &plan.diff {
+        writeln!(text, "    {}", diff::line(one, plan.run_state))?;
     }
     for (number, planned) in (1..).zip(&plan.steps) {
         writeln!(text, "  {number}. {}", planned.step)?;
@@ -59,6 +60,9 @@ fn write_guest(text: &mut String, plan: &GuestPlan) -> fmt::Result {
     }
     for note in &plan.notes {
         writeln!(text, "  - {}", safe(&note.message))?;
+    }
+    if !plan.unmanaged.is_empty() {
+        writeln!(text, "  not managed of it: {}", plan.unmanaged.join(", "))?;
     }
     Ok(())
 }
@@ -75,15 +79,6 @@ fn verdict(plan: &GuestPlan) -> String {
             (1, _) => "1 step".to_owned(),
             (steps, _) => format!("{steps} steps"),
         }
-    }
-}
-
-/// Text is quoted, and shortened as everything an owner wrote.
-fn json(value: &serde_json::Value) -> String {
-    match value {
-        serde_json::Value::String(word) if word == "absent" => "not set".to_owned(),
-        serde_json::Value::String(text) => quoted(text),
-        other => shortened(&other.to_string()),
     }
 }
 

@@ -5,6 +5,7 @@ use crate::model::sorted::Map;
 
 use serde_json::{Value, json};
 
+use super::diff::diff;
 use super::sight::{Sight, unreadable};
 use super::words::{quoted, shortened};
 use super::{Note, PlanFailure, PlannedStep};
@@ -24,6 +25,8 @@ const GIB: u64 = 1 << 30;
 #[derive(Debug, Default)]
 pub(super) struct Volumes {
     pub(super) drift: Vec<Drift>,
+    /// The same in its views, and what waits for the next start.
+    pub(super) diff: Vec<Value>,
     pub(super) resizes: Vec<PlannedStep>,
     set: Map<String, String>,
     reasons: Vec<String>,
@@ -46,6 +49,18 @@ struct Spot<'a> {
     sight: &'a Sight<'a>,
 }
 
+impl<'a> Spot<'a> {
+    /// As Proxmox has it until the next start.
+    fn current(&self) -> Option<&'a str> {
+        self.sight.config.current.get(self.key).map(String::as_str)
+    }
+}
+
+/// The value of one part of a volume's text.
+fn part<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    text.split(',').skip(1).find_map(|part| part.strip_prefix(key)?.strip_prefix('='))
+}
+
 impl Volumes {
     pub(super) fn compare(desired: &DesiredGuest, sight: &Sight<'_>) -> Self {
         let mut volumes = Self { managed: desired.volumes.len(), ..Self::default() };
@@ -66,6 +81,9 @@ impl Volumes {
             }
             let waits = sight.run != RunState::Stopped && sight.config.pending.contains_key(key);
             if waits && volumes.drift.len() == differing {
+                let view = |text: Option<&str>| Value::from(text.unwrap_or("absent"));
+                let pending = view(sight.config.merged(key));
+                volumes.diff.push(diff(key, &pending, &view(spot.current()), &pending));
                 volumes.wait(
                     key,
                     "a change of it is written, which takes effect when the guest is next started",
@@ -99,13 +117,16 @@ impl Volumes {
         self.notes.push(Note { code: "pending_reboot", message: format!("{key}: {why}") });
     }
 
-    fn differs(&mut self, field: String, desired: Value, actual: Value) {
+    /// `running`: what the guest has of it until its next start.
+    fn differs(&mut self, field: String, desired: Value, running: Value, actual: Value) {
+        self.diff.push(diff(&field, &desired, &running, &actual));
         self.drift.push(Drift { field, desired, actual });
     }
 
     fn should_be_detached(&mut self, spot: &Spot<'_>, text: &str) {
         let key = spot.key;
-        self.differs(key.to_owned(), "absent".into(), text.into());
+        let running = spot.current().unwrap_or("absent");
+        self.differs(key.to_owned(), "absent".into(), running.into(), text.into());
         self.hold = Some(Hold {
             reason: HoldReason::NeedsSignature,
             detail: format!("{key} ({}) should not be there; to detach it needs consent", shortened(text)),
@@ -116,7 +137,8 @@ impl Volumes {
     fn is_not_there(&mut self, spot: &Spot<'_>, wanted: &Volume) -> Result<(), PlanFailure> {
         let (guest, key) = (spot.guest, spot.key);
         if let Some(text) = spot.sight.config.current.get(key) {
-            self.differs(key.to_owned(), text.as_str().into(), "absent".into());
+            let there = || Value::from(text.as_str());
+            self.differs(key.to_owned(), there(), there(), "absent".into());
             self.hold = Some(Hold {
                 reason: HoldReason::NeedsSignature,
                 detail: format!("somebody left {key} to be detached at the next start of {guest}"),
@@ -129,7 +151,7 @@ impl Volumes {
         }
         let options = printed(key, wanted);
         if let Some(bind) = &wanted.bind {
-            self.differs(key.to_owned(), bind.as_str().into(), "absent".into());
+            self.differs(key.to_owned(), bind.as_str().into(), "absent".into(), "absent".into());
             self.hold = Some(root_only(spot, &format!("{bind}{options}")));
             return Ok(());
         }
@@ -143,7 +165,7 @@ impl Volumes {
             ));
         };
         let text = format!("{storage}:{size_gb}{options}");
-        self.differs(key.to_owned(), text.as_str().into(), "absent".into());
+        self.differs(key.to_owned(), text.as_str().into(), "absent".into(), "absent".into());
         self.reasons.push(format!("there is no {key}, and one is wanted with {size_gb} GiB on {storage}"));
         self.set.insert(key.to_owned(), text);
         Ok(())
@@ -184,7 +206,10 @@ impl Volumes {
             }
             let (shown_is, shown_wanted) = (option.shown(is), option.shown(wanted));
             self.reasons.push(format!("{} of {key} is {shown_is}, should be {shown_wanted}", option.name));
-            self.differs(format!("{key}.{}", option.name), shown_wanted, shown_is);
+            let runs = spot.current().filter(|text| first_part(text) == held);
+            let runs = runs.map(|text| option.shown(option.canonical(part(text, option.key))));
+            let runs = runs.unwrap_or_else(|| spot.current().unwrap_or("absent").into());
+            self.differs(format!("{key}.{}", option.name), shown_wanted, runs, shown_is);
             parts.retain(|(name, _)| *name != option.key);
             if wanted != option.default {
                 parts.push((option.key, Some(wanted)));
@@ -227,7 +252,7 @@ impl Volumes {
             0 => (format!("{} GiB", from / GIB), json!(from / GIB)),
             _ => (format!("{from} bytes"), json!(format!("{from} bytes"))),
         };
-        self.differs(format!("{key}.size_gb"), wanted_gb.into(), actual);
+        self.differs(format!("{key}.size_gb"), wanted_gb.into(), actual.clone(), actual);
         if to < from {
             return Err(terminal(
                 "shrink_refused",

@@ -97,9 +97,10 @@ fn a_plan_names_steps_holds_and_refusals_and_changes_nothing() {
     let keys = |value: &Value| value.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
     assert_eq!(keys(&plan), ["generation", "guests", "problems", "refused", "unmanaged"]);
     let guest = &plan["guests"][0];
-    let expected =
-        ["drift", "failure", "guest", "hold", "notes", "pending_reboot", "resource_id", "run_state", "steps"];
-    assert_eq!(keys(guest), expected);
+    let expected = "diff drift failure guest hold notes pending_reboot resource_id run_state steps unmanaged";
+    assert_eq!(keys(guest), words(expected));
+    assert_eq!(guest["diff"], json!([{"field": "memory_mb", "desired": 256, "running": 128}]));
+    assert!(guest["unmanaged"].as_array().is_some_and(|keys| keys.contains(&json!("rootfs"))), "{guest}");
     assert_eq!(
         (&guest["guest"], &guest["steps"][0]["step"], &guest["steps"][0]["set"]),
         (&json!("lxc/101"), &json!("set_config"), &json!({"memory": "256"}))

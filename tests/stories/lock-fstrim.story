@@ -11,6 +11,7 @@ lxc/100 ct100  stopped  held
     cores        not set -> 2
   held (lock): lxc/100 has the lock "fstrim": its file systems are being trimmed
      to go on: wait; if no task works on it any more, `pct unlock 100` as root on the node
+  not managed of it: arch, memory_mb, name, os_type, rootfs, swap_mb
 not managed, not touched: lxc/101 (db, running), lxc/102 (ct102, stopped), lxc/103 (ct103, stopped), lxc/104 (ct104, stopped), lxc/105 (ct105, running), lxc/106 (ct106, stopped), lxc/107 (ct107, stopped), qemu/200 (vm1, running), qemu/201 (vm2, stopped)
 generation 1: 0 to change, 1 held, 0 that cannot be planned, 0 in order, 0 refused
 == calls

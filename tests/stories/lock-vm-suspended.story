@@ -11,6 +11,7 @@ qemu/201 vm201  stopped  held
     cores        1 -> 2
   held (lock): qemu/201 has the lock "suspended": it is suspended to disk, its memory with it
      to go on: `qm resume 201` on the node
+  not managed of it: boot, kvm, memory_mb, name, scsi0
 not managed, not touched: lxc/100 (web, stopped), lxc/101 (db, running), lxc/102 (ct102, stopped), lxc/103 (ct103, stopped), lxc/104 (ct104, stopped), lxc/105 (ct105, running), lxc/106 (ct106, stopped), lxc/107 (ct107, stopped), qemu/200 (vm1, running)
 generation 1: 0 to change, 1 held, 0 that cannot be planned, 0 in order, 0 refused
 == calls

@@ -10,6 +10,7 @@ qemu/200 vm200  running  1 step
   1. set cores=2, memory=128 of qemu/200
      because cores is 1, should be 2 (a running guest takes it at its next start); memory_mb is 64, should be 128 (a running guest takes it at its next start)
   - whether HA manages it or a backup runs is looked at again right before each step
+  not managed of it: boot, kvm, name, scsi0, scsihw
 not managed, not touched: lxc/100 (web, stopped), lxc/101 (db, running), lxc/102 (ct102, stopped), lxc/103 (ct103, stopped), lxc/104 (ct104, stopped), lxc/105 (ct105, running), lxc/106 (ct106, stopped), lxc/107 (ct107, stopped), qemu/201 (vm2, stopped)
 generation 1: 1 to change, 0 held, 0 that cannot be planned, 0 in order, 0 refused
 == calls

@@ -18,6 +18,7 @@ called DELETE /nodes/pve/lxc/990000
 == plan
 lxc/110 ct110  stopped  in order
   - run state as it should be
+  not managed of it: arch, memory_mb, name, net0, os_type, rootfs, swap_mb
 not managed, not touched: lxc/100 (web, stopped), lxc/101 (db, running), lxc/102 (ct102, stopped), lxc/103 (ct103, stopped), lxc/104 (ct104, stopped), lxc/105 (ct105, running), lxc/106 (ct106, stopped), lxc/107 (ct107, stopped), qemu/200 (vm1, running), qemu/201 (vm2, stopped)
 generation 1: 0 to change, 0 held, 0 that cannot be planned, 1 in order, 0 refused
 == calls

@@ -11,16 +11,19 @@ lxc/100 ct100  stopped  1 step
   1. start lxc/100
      because it is stopped and should run
   - whether HA manages it or a backup runs is looked at again right before each step
+  not managed of it: arch, memory_mb, name, os_type, rootfs, swap_mb
 lxc/102 ct102  stopped  1 step
     cores        not set -> 1
   1. set cores=1 of lxc/102
      because cores is not set, should be 1
   - whether HA manages it or a backup runs is looked at again right before each step
+  not managed of it: arch, memory_mb, name, os_type, rootfs, swap_mb, unprivileged
 qemu/201 vm201  stopped  1 step
     run_state    "stopped" -> "running"
   1. start qemu/201
      because it is stopped and should run
   - whether HA manages it or a backup runs is looked at again right before each step
+  not managed of it: boot, kvm, memory_mb, name, scsi0
 not managed, not touched: lxc/101 (db, running), lxc/103 (ct103, stopped), lxc/104 (ct104, stopped), lxc/105 (ct105, running), lxc/106 (ct106, stopped), lxc/107 (ct107, stopped), qemu/200 (vm1, running)
 generation 1: 3 to change, 0 held, 0 that cannot be planned, 0 in order, 0 refused
 == calls

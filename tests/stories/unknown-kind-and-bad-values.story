@@ -12,6 +12,7 @@ lxc/102 ct102  stopped  1 step
   1. set cores=2 of lxc/102
      because cores is not set, should be 2
   - whether HA manages it or a backup runs is looked at again right before each step
+  not managed of it: arch, memory_mb, name, os_type, rootfs, swap_mb, unprivileged
 ct100  refused
   ! spec.memory_mb: found "plenty", allowed is a whole number from 16 to 67108864, or "absent"
 ct101  refused

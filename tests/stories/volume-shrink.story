@@ -10,6 +10,7 @@ lxc/100 ct100  stopped  cannot be planned
     cores        not set -> 2
     rootfs.size_gb 4 -> 2
   ! shrink_refused: rootfs has 4 GiB and should have 2: a volume is never made smaller
+  not managed of it: arch, memory_mb, name, os_type, swap_mb
 not managed, not touched: lxc/101 (db, running), lxc/102 (ct102, stopped), lxc/103 (ct103, stopped), lxc/104 (ct104, stopped), lxc/105 (ct105, running), lxc/106 (ct106, stopped), lxc/107 (ct107, stopped), qemu/200 (vm1, running), qemu/201 (vm2, stopped)
 generation 1: 0 to change, 0 held, 1 that cannot be planned, 0 in order, 0 refused
 == calls

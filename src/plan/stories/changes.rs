@@ -28,6 +28,7 @@ fn a_guest_in_order_gets_no_step() {
         expect![[r#"
             lxc/101 web  running  in order
               - all 7 managed fields are as they should be
+              not managed of it: net0
         "#]],
     );
 }
@@ -116,6 +117,7 @@ fn a_value_that_proxmox_cannot_parse_is_replaced() {
                 swap_mb      "abc" -> 512
               1. set swap=512 of lxc/101
                  because swap_mb is "abc", which cannot be read, should be 512
+              not managed of it: foo
         "#]],
     );
 }
@@ -150,6 +152,7 @@ fn a_running_vm_is_shut_down_before_the_configuration_it_would_not_take() {
                  because it runs and should be stopped; first, because a running guest would not take the new configuration
               2. set memory=2048 of qemu/200
                  because memory_mb is 1024, should be 2048
+              not managed of it: startup
         "#]],
     );
 }
@@ -207,10 +210,11 @@ fn a_running_vm_takes_new_cores_at_its_next_start() {
         &desired,
         &there,
         expect![[r#"
-        qemu/200 db  running  in order
-          - cores: 4 is written, 2 runs until the guest is next started
-          - the one managed field is as it should be
-    "#]],
+            qemu/200 db  running  in order
+                cores        4 wanted, 2 running, 4 pending (next start)
+              - cores: 4 is written, 2 runs until the guest is next started
+              - the one managed field is as it should be
+        "#]],
     );
     assert_eq!(plan_guest(&desired, &there.observe(), &Settings::default()).pending_reboot, ["cores"]);
     there.run = RunState::Stopped;
@@ -226,7 +230,7 @@ fn a_pending_change_of_somebody_else_against_us_is_written_over() {
         &there,
         expect![[r#"
             qemu/200 db  running  1 step
-                cores        2 -> 4
+                cores        4 wanted, 4 running, 2 pending (next start)
               1. set cores=4 of qemu/200
                  because cores is 2 once what is pending is applied, should be 4 (a running guest takes it at its next start)
         "#]],
@@ -242,10 +246,11 @@ fn pending_changes_of_keys_that_are_not_named_are_told_and_left_alone() {
         &web(json!({"cores": 2})),
         &there,
         expect![[r#"
-        lxc/101 web  running  in order
-          - changes that somebody else left pending, applied at the next start: features, mp0 (to be deleted)
-          - the one managed field is as it should be
-    "#]],
+            lxc/101 web  running  in order
+              - changes that somebody else left pending, applied at the next start: features, mp0 (to be deleted)
+              - the one managed field is as it should be
+              not managed of it: features, mp0
+        "#]],
     );
 }
 
@@ -301,6 +306,7 @@ fn a_protected_guest_takes_these_fields_all_the_same() {
                 cores        1 -> 2
               1. set cores=2 of lxc/101
                  because cores is 1, should be 2
+              not managed of it: protection
         "#]],
     );
 }

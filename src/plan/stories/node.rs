@@ -72,6 +72,13 @@ fn a_whole_node_is_planned_by_vmid() {
                   "actual": 4
                 }
               ],
+              "diff": [
+                {
+                  "desired": 2,
+                  "field": "cores",
+                  "running": 4
+                }
+              ],
               "hold": null,
               "notes": [
                 {
@@ -80,6 +87,7 @@ fn a_whole_node_is_planned_by_vmid() {
                 }
               ],
               "pending_reboot": [],
+              "unmanaged": [],
               "failure": null
             },
             {
@@ -88,9 +96,11 @@ fn a_whole_node_is_planned_by_vmid() {
               "run_state": "unknown",
               "steps": [],
               "drift": [],
+              "diff": [],
               "hold": null,
               "notes": [],
               "pending_reboot": [],
+              "unmanaged": [],
               "failure": {
                 "code": "unreadable",
                 "message": "it has not been looked at"
@@ -102,6 +112,7 @@ fn a_whole_node_is_planned_by_vmid() {
               "run_state": "running",
               "steps": [],
               "drift": [],
+              "diff": [],
               "hold": null,
               "notes": [
                 {
@@ -110,6 +121,7 @@ fn a_whole_node_is_planned_by_vmid() {
                 }
               ],
               "pending_reboot": [],
+              "unmanaged": [],
               "failure": null
             }
           ],

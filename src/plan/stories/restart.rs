@@ -28,21 +28,23 @@ fn a_guest_is_restarted_for_what_waits_only_where_its_owner_allows_it() {
         &waiting(RunState::Running),
         Settings::default(),
         expect![[r#"
-        qemu/200 db  running  in order
-          - cores: 4 is written, 2 runs until the guest is next started
-          - the one managed field is as it should be
-    "#]],
+            qemu/200 db  running  in order
+                cores        4 wanted, 2 running, 4 pending (next start)
+              - cores: 4 is written, 2 runs until the guest is next started
+              - the one managed field is as it should be
+        "#]],
     );
     check_with(
         &db("allowed", "running"),
         &waiting(RunState::Running),
         Settings::default(),
         expect![[r#"
-        qemu/200 db  running  1 step
-          1. reboot qemu/200, which may take 60 s to shut down
-             because what is written waits for its next start, and it may be restarted
-          - cores: 4 is written, 2 runs until the guest is next started
-    "#]],
+            qemu/200 db  running  1 step
+                cores        4 wanted, 2 running, 4 pending (next start)
+              1. reboot qemu/200, which may take 60 s to shut down
+                 because what is written waits for its next start, and it may be restarted
+              - cores: 4 is written, 2 runs until the guest is next started
+        "#]],
     );
 }
 
@@ -54,11 +56,12 @@ fn a_guest_with_a_window_is_restarted_in_it_and_held_outside_of_it() {
         &waiting(RunState::Running),
         Settings::default(),
         expect![[r#"
-        qemu/200 db  running  held
-          held (maintenance_window): qemu/200 is restarted in the maintenance window only, and it is not that time
-             to go on: wait, or restart it by hand (agent.maintenance_window says when)
-          - cores: 4 is written, 2 runs until the guest is next started
-    "#]],
+            qemu/200 db  running  held
+                cores        4 wanted, 2 running, 4 pending (next start)
+              held (maintenance_window): qemu/200 is restarted in the maintenance window only, and it is not that time
+                 to go on: wait, or restart it by hand (agent.maintenance_window says when)
+              - cores: 4 is written, 2 runs until the guest is next started
+        "#]],
     );
     let settings = Settings { in_window: true, ..Settings::default() };
     check_with(
@@ -66,11 +69,12 @@ fn a_guest_with_a_window_is_restarted_in_it_and_held_outside_of_it() {
         &waiting(RunState::Running),
         settings,
         expect![[r#"
-        qemu/200 db  running  1 step
-          1. reboot qemu/200, which may take 60 s to shut down
-             because what is written waits for its next start, and it may be restarted
-          - cores: 4 is written, 2 runs until the guest is next started
-    "#]],
+            qemu/200 db  running  1 step
+                cores        4 wanted, 2 running, 4 pending (next start)
+              1. reboot qemu/200, which may take 60 s to shut down
+                 because what is written waits for its next start, and it may be restarted
+              - cores: 4 is written, 2 runs until the guest is next started
+        "#]],
     );
 }
 

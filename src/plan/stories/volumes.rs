@@ -33,6 +33,7 @@ fn a_volume_grows_and_then_its_options_are_written_with_the_size_it_has() {
                  because mp0 has 100 GiB, should have 120
               2. set mp0=store:101/vm-101-disk-1.raw,mp=/data,backup=1,size=100G of lxc/101
                  because backup of mp0 is false, should be true
+              not managed of it: rootfs
         "#]],
     );
 }
@@ -63,6 +64,7 @@ fn a_smaller_size_is_refused_and_nothing_at_all_is_done() {
                 cores        not set -> 2
                 mp0.size_gb  100 -> 50
               ! shrink_refused: mp0 has 100 GiB and should have 50: a volume is never made smaller
+              not managed of it: rootfs
         "#]],
     );
 }
@@ -75,6 +77,7 @@ fn another_storage_is_refused() {
         expect![[r#"
             lxc/101 web  running  cannot be planned
               ! immutable: mp0 is store:101/vm-101-disk-1.raw, should be a volume on tank: volumes are not moved
+              not managed of it: rootfs
         "#]],
     );
 }
@@ -99,11 +102,12 @@ fn a_new_mount_and_a_new_disk_are_added() {
         &mount(added),
         &there(RunState::Running),
         expect![[r#"
-        lxc/101 web  running  1 step
-            mp1          not set -> "tank:4,mp=/more,backup=1"
-          1. set mp1=tank:4,mp=/more,backup=1 of lxc/101
-             because there is no mp1, and one is wanted with 4 GiB on tank
-    "#]],
+            lxc/101 web  running  1 step
+                mp1          not set -> "tank:4,mp=/more,backup=1"
+              1. set mp1=tank:4,mp=/more,backup=1 of lxc/101
+                 because there is no mp1, and one is wanted with 4 GiB on tank
+              not managed of it: mp0, rootfs
+        "#]],
     );
     let disk = json!({"key": "scsi1", "storage": "local-lvm", "size_gb": 32, "ssd": true, "discard": true,
         "backup": true, "iothread": true});
@@ -112,11 +116,12 @@ fn a_new_mount_and_a_new_disk_are_added() {
         &db(json!({"disks": [disk]})),
         &there,
         expect![[r#"
-        qemu/200 db  running  1 step
-            scsi1        not set -> "local-lvm:32,ssd=1,discard=on,iothread=1"
-          1. set scsi1=local-lvm:32,ssd=1,discard=on,iothread=1 of qemu/200
-             because there is no scsi1, and one is wanted with 32 GiB on local-lvm
-    "#]],
+            qemu/200 db  running  1 step
+                scsi1        not set -> "local-lvm:32,ssd=1,discard=on,iothread=1"
+              1. set scsi1=local-lvm:32,ssd=1,discard=on,iothread=1 of qemu/200
+                 because there is no scsi1, and one is wanted with 32 GiB on local-lvm
+              not managed of it: scsi0
+        "#]],
     );
 }
 
@@ -128,6 +133,7 @@ fn a_volume_that_is_not_there_is_made_only_if_all_of_it_is_said() {
         expect![[r#"
             lxc/101 web  running  cannot be planned
               ! incomplete: there is no mp1, and to make it storage, size_gb and, of a mount, path must be said
+              not managed of it: mp0, rootfs
         "#]],
     );
 }
@@ -139,24 +145,26 @@ fn a_volume_that_should_not_be_there_waits_for_a_signature_after_the_rest_is_don
         &desired,
         &there(RunState::Running),
         expect![[r#"
-        lxc/101 web  running  held
-            mp0          "store:101/vm-101-disk-1.raw,mp=/data,size=100G" -> not set
-          held (needs_signature): mp0 (store:101/vm-101-disk-1.raw,mp=/data,size=100G) should not be there; to detach it needs consent
-             to go on: `felhom-agent op draft volume-detach --vmid 101 --key mp0`, then have it signed
-    "#]],
+            lxc/101 web  running  held
+                mp0          "store:101/vm-101-disk-1.raw,mp=/data,size=100G" -> not set
+              held (needs_signature): mp0 (store:101/vm-101-disk-1.raw,mp=/data,size=100G) should not be there; to detach it needs consent
+                 to go on: `felhom-agent op draft volume-detach --vmid 101 --key mp0`, then have it signed
+              not managed of it: rootfs
+        "#]],
     );
     let desired = web(json!({"cores": 2, "mounts": [{"key": "mp0", "ensure": "absent"}]}));
     check_seen(
         &desired,
         &there(RunState::Running).observe(),
         expect![[r#"
-        lxc/101 web  running  1 step
-            cores        not set -> 2
-            mp0          "store:101/vm-101-disk-1.raw,mp=/data,size=100G" -> not set
-          1. set cores=2 of lxc/101
-             because cores is not set, should be 2
-          - then: mp0 (store:101/vm-101-disk-1.raw,mp=/data,size=100G) should not be there; to detach it needs consent
-    "#]],
+            lxc/101 web  running  1 step
+                cores        not set -> 2
+                mp0          "store:101/vm-101-disk-1.raw,mp=/data,size=100G" -> not set
+              1. set cores=2 of lxc/101
+                 because cores is not set, should be 2
+              - then: mp0 (store:101/vm-101-disk-1.raw,mp=/data,size=100G) should not be there; to detach it needs consent
+              not managed of it: rootfs
+        "#]],
     );
     let mut there = there(RunState::Running);
     there.current.remove("mp0");
@@ -164,9 +172,10 @@ fn a_volume_that_should_not_be_there_waits_for_a_signature_after_the_rest_is_don
         &mount(json!({"key": "mp0", "ensure": "absent"})),
         &there,
         expect![[r#"
-        lxc/101 web  running  in order
-          - the one managed field is as it should be
-    "#]],
+            lxc/101 web  running  in order
+              - the one managed field is as it should be
+              not managed of it: rootfs
+        "#]],
     );
 }
 
@@ -179,9 +188,10 @@ fn what_somebody_left_to_be_detached_is_not_brought_back_by_us() {
         &there,
         expect![[r#"
             lxc/101 web  running  held
-                mp0          not set -> "store:101/vm-101-disk-1.raw,mp=/data,size=100G"
+                mp0          "store:101/vm-101-disk-1.raw,mp=/data,size=100G" wanted, "store:101/vm-101-disk-1.raw,mp=/data,size=100G" running, removal pending (next start)
               held (needs_signature): somebody left mp0 to be detached at the next start of lxc/101
                  to go on: take that change back in Proxmox (Revert), or want it absent
+              not managed of it: rootfs
         "#]],
     );
 }
@@ -198,6 +208,7 @@ fn nothing_grows_while_a_change_of_it_is_pending() {
             lxc/101 web  running  differs, reported only
                 mp0.size_gb  100 -> 120
               - mp0: it is to grow to 120 GiB once the guest was restarted: a change of it is pending
+              not managed of it: rootfs
         "#]],
     );
 }
@@ -212,6 +223,7 @@ fn options_of_a_running_container_wait_for_its_next_start() {
                 mp0.read_only false -> true
               1. set mp0=store:101/vm-101-disk-1.raw,mp=/data,ro=1,size=100G of lxc/101
                  because read_only of mp0 is false, should be true
+              not managed of it: rootfs
         "#]],
     );
 }
@@ -230,6 +242,7 @@ fn a_container_that_should_stop_is_stopped_before_its_mounts_are_changed() {
                  because it runs and should be stopped; first, because a running guest would not take the new configuration
               2. set mp0=store:101/vm-101-disk-1.raw,mp=/data,ro=1,size=100G of lxc/101
                  because read_only of mp0 is false, should be true
+              not managed of it: rootfs
         "#]],
     );
 }
@@ -241,11 +254,12 @@ fn a_folder_of_the_node_is_for_root_himself() {
         &mount(bind.clone()),
         &there(RunState::Running),
         expect![[r#"
-        lxc/101 web  running  held
-            mp1          not set -> "/srv/data"
-          held (permission): mp1 is a folder or a device of the node, which only root himself may set, and no token
-             to go on: `pct set 101 -mp1 /srv/data,mp=/srv` as root on the node
-    "#]],
+            lxc/101 web  running  held
+                mp1          not set -> "/srv/data"
+              held (permission): mp1 is a folder or a device of the node, which only root himself may set, and no token
+                 to go on: `pct set 101 -mp1 /srv/data,mp=/srv` as root on the node
+              not managed of it: mp0, rootfs
+        "#]],
     );
     let mut there = there(RunState::Running);
     there.current.insert("mp1".to_owned(), "/srv/data,mp=/srv".to_owned());
@@ -253,19 +267,21 @@ fn a_folder_of_the_node_is_for_root_himself() {
         &mount(bind),
         &there,
         expect![[r#"
-        lxc/101 web  running  in order
-          - the one managed field is as it should be
-    "#]],
+            lxc/101 web  running  in order
+              - the one managed field is as it should be
+              not managed of it: mp0, rootfs
+        "#]],
     );
     check(
         &mount(json!({"key": "mp1", "read_only": true})),
         &there,
         expect![[r#"
-        lxc/101 web  running  held
-            mp1.read_only false -> true
-          held (permission): mp1 is a folder or a device of the node, which only root himself may set, and no token
-             to go on: `pct set 101 -mp1 /srv/data,mp=/srv,ro=1` as root on the node
-    "#]],
+            lxc/101 web  running  held
+                mp1.read_only false -> true
+              held (permission): mp1 is a folder or a device of the node, which only root himself may set, and no token
+                 to go on: `pct set 101 -mp1 /srv/data,mp=/srv,ro=1` as root on the node
+              not managed of it: mp0, rootfs
+        "#]],
     );
     check(
         &mount(json!({"key": "mp1", "storage": "store"})),
@@ -273,6 +289,7 @@ fn a_folder_of_the_node_is_for_root_himself() {
         expect![[r#"
             lxc/101 web  running  cannot be planned
               ! immutable: mp1 is /srv/data, should be a volume on store: volumes are not moved
+              not managed of it: mp0, rootfs
         "#]],
     );
 }
@@ -286,37 +303,40 @@ fn a_protected_container_keeps_its_mounts_until_the_protection_is_off() {
         &mount(added.clone()),
         &there,
         expect![[r#"
-        lxc/101 web  running  held
-            mp1          not set -> "tank:4,mp=/more"
-          held (protection): lxc/101 is protected: mp1 cannot be written
-             to go on: set `protection` to false in the resource, and back to true afterwards
-    "#]],
+            lxc/101 web  running  held
+                mp1          not set -> "tank:4,mp=/more"
+              held (protection): lxc/101 is protected: mp1 cannot be written
+                 to go on: set `protection` to false in the resource, and back to true afterwards
+              not managed of it: mp0, protection, rootfs
+        "#]],
     );
     let desired = web(json!({"protection": false, "mounts": [&added]}));
     check(
         &desired,
         &there,
         expect![[r#"
-        lxc/101 web  running  1 step
-            protection   true -> false
-            mp1          not set -> "tank:4,mp=/more"
-          1. set protection=0 of lxc/101
-             because protection is true, should be false
-          - then: lxc/101 is protected: mp1 cannot be written
-    "#]],
+            lxc/101 web  running  1 step
+                protection   true -> false
+                mp1          not set -> "tank:4,mp=/more"
+              1. set protection=0 of lxc/101
+                 because protection is true, should be false
+              - then: lxc/101 is protected: mp1 cannot be written
+              not managed of it: mp0, rootfs
+        "#]],
     );
     there.current.remove("protection");
     check(
         &web(json!({"protection": true, "mounts": [added]})),
         &there,
         expect![[r#"
-        lxc/101 web  running  2 steps
-            protection   false -> true
-            mp1          not set -> "tank:4,mp=/more"
-          1. set mp1=tank:4,mp=/more of lxc/101
-             because there is no mp1, and one is wanted with 4 GiB on tank
-          2. set protection=1 of lxc/101
-             because protection is false, should be true
-    "#]],
+            lxc/101 web  running  2 steps
+                protection   false -> true
+                mp1          not set -> "tank:4,mp=/more"
+              1. set mp1=tank:4,mp=/more of lxc/101
+                 because there is no mp1, and one is wanted with 4 GiB on tank
+              2. set protection=1 of lxc/101
+                 because protection is false, should be true
+              not managed of it: mp0, rootfs
+        "#]],
     );
 }
