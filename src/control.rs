@@ -22,6 +22,7 @@ mod prove;
 mod restraint;
 mod rights;
 mod settle;
+mod setup;
 pub mod store;
 mod told;
 
@@ -29,11 +30,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, at, never, select};
+use crossbeam_channel::{Receiver, at, never, select};
 
 use self::asked::Seen;
 use self::book::{Book, Moment, Verdict};
-use self::brake::{Brake, LocalBrake};
+use self::brake::Brake;
 use self::converge::{Converged, Worker};
 use self::desired::{Accepted, Keeper, Signatures};
 use self::observer::{Look, Request};
@@ -56,6 +57,7 @@ pub use self::asked::{Answer, Query, Reports};
 pub use self::converge::Work;
 pub use self::event::{Asked, Event, LaneDone, OperationDone, Signal, What};
 pub use self::operate::{Bearer, Operating, Order, Rate};
+pub use self::setup::{Courier, Setup, Wires};
 
 /// What a call may take beyond its deadline until its lane has understood that.
 const CALL_MARGIN: Duration = Duration::from_secs(5);
@@ -81,52 +83,6 @@ impl Memory {
         let message = format!("the agent panicked while it worked on this guest, look at it: {message}");
         Self { panicked: Some((vmid, message)), ..Self::default() }
     }
-}
-
-/// What control is given at its start.
-#[derive(Debug)]
-pub struct Setup {
-    pub host_id: String,
-    pub store: store::Store,
-    /// The resources that are converged; all if empty.
-    pub only: Vec<String>,
-    pub plan: plan::Settings,
-    /// From one look at the node to the next.
-    pub reconcile: Duration,
-    /// Whether a hub is configured.
-    pub hub: bool,
-    /// Desired state is taken only with a signature.
-    pub require_signed: bool,
-    pub brake: LocalBrake,
-    /// How long the lanes may take to reach a safe point at the end.
-    pub stop_within: Duration,
-    /// What the lanes' jobs need; shared by all of them.
-    pub work: Work,
-}
-
-/// Control's channels.
-#[derive(Debug)]
-pub struct Wires {
-    pub ticks: Receiver<()>,
-    pub events: Receiver<Event>,
-    /// For the lanes, to say that they are done.
-    pub tell: Sender<Event>,
-    pub looks: Sender<Request>,
-    /// `None` without a source of desired state.
-    pub pokes: Option<Sender<()>>,
-    /// To the courier: the hub has operations for us; one has ended. `None` without a hub.
-    pub courier: Option<Courier>,
-    /// To the reporter: the status says something new. `None` without a hub.
-    pub changed: Option<Sender<()>>,
-    /// Dropped to make everything in a lane that waits stop waiting.
-    pub stop: Option<Sender<()>>,
-}
-
-/// What the courier is told; each a poke.
-#[derive(Debug)]
-pub struct Courier {
-    pub offered: Sender<()>,
-    pub ended: Sender<()>,
 }
 
 #[derive(Debug)]
