@@ -146,7 +146,10 @@ impl Control {
     fn begin(&mut self, asked: &Asked) -> bool {
         let Asked { job, what, vmid, ref storage, scheduled } = *asked;
         let board = Arc::clone(&self.setup.work.board);
-        let Some(guest) = self.guest_of(vmid) else {
+        let made =
+            || self.setup.work.journal.made().iter().map(|made| made.guest).find(|made| made.vmid == vmid);
+        // What was made since the last look is not in its list yet.
+        let Some(guest) = self.guest_of(vmid).or_else(made) else {
             board.refuse(job, "unknown_guest", format!("this node lists no guest {vmid}"));
             return false;
         };

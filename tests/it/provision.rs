@@ -66,6 +66,16 @@ fn a_container_comes_from_a_template_to_running() {
 }
 
 #[test]
+fn what_was_just_made_is_backed_up_without_waiting_for_the_next_look() {
+    let stage = wanted(|_| {});
+    stage.configure(|config| config["agent"]["reconcile_seconds"] = json!(3_600));
+    let daemon = stage.daemon();
+    until_runs(&stage, &daemon);
+    stage.run(&["backup", "150", "--storage", "store"]).expect(0, &["backup of 150: done"]);
+    daemon.stop();
+}
+
+#[test]
 fn a_backup_and_another_guest_are_made_from_as_well_with_addresses_of_their_own() {
     let mut backup = String::new();
     let stage = Stage::new(|world| backup = world.add_backup("store", 101, 3_600));
