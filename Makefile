@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 
 help:
-	@echo 'make demo      watch the daemon converge, hold, obey a signature and survive kill -9'
+	@echo 'make demo      a minute with the daemon: it converges, holds, makes a guest, proves a backup, obeys a signature, survives kill -9'
 	@echo 'make test      every test'
 	@echo 'make crash     kill -9 and failing disks at every point, and 500 random ones: CRASH_ROUNDS, CRASH_SEED'
 	@echo 'make selftest  the built or installed binary against this node: changes nothing'

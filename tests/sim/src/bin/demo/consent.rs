@@ -1,30 +1,29 @@
 //! What cannot be undone: held without consent, refused with the wrong signature, done once with the right one.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
-use crate::stage::{Daemon, HOST, PATIENCE, Stage, in_words, manifest, secret, title};
+use crate::daemon::Daemon;
+use crate::keys::Keys;
+use crate::stage::{HOST, PATIENCE, Stage, in_words, title};
 
 const VOLUMES: [&str; 2] = ["store:103/vm-103-disk-0.raw", "store:103/vm-103-disk-1.raw"];
-const PASSPHRASE: &str = "correct horse battery staple";
 
-pub(crate) fn play(stage: &Stage, daemon: &Daemon) -> Result<(), String> {
-    held(stage, daemon)?;
-    let keys = Keys::new(stage)?;
-    refused(stage, &keys)?;
-    let signed = done(stage, &keys)?;
+pub(crate) fn play(stage: &Stage, keys: &Keys) -> Result<(), String> {
+    drafted(stage)?;
+    refused(stage, keys)?;
+    let signed = done(stage, keys)?;
     again(stage, &signed)
 }
 
-fn held(stage: &Stage, daemon: &Daemon) -> Result<(), String> {
-    title("7. A desired state that drops a guest with data on it");
+/// What the desired state alone comes to.
+pub(crate) fn held(stage: &Stage, daemon: &Daemon) -> Result<(), String> {
+    title("A desired state that drops a guest with data on it");
     println!(
-        "  generation 2 says of archive (lxc/103): \"ensure\": \"absent\". The hub may want that; it holds no key."
+        "  the next generation says of archive (lxc/103): \"ensure\": \"absent\". The hub may want that; it holds no key."
     );
-    stage.hub.publish(HOST, &manifest(2, &json!({"vmid": 103, "ensure": "absent"}), "running"));
-    daemon.signal("HUP")?;
+    daemon.is_to_want(stage, &[("archive", json!({"ensure": "absent"}))])?;
     let why = daemon
         .hears(PATIENCE, |line| line.contains("lxc/103) is held (needs_signature)"))
         .ok_or("the hold on the archive")?;
@@ -40,56 +39,12 @@ fn held(stage: &Stage, daemon: &Daemon) -> Result<(), String> {
     Ok(())
 }
 
-/// The people who may sign, and what they made with the tools.
-struct Keys {
-    passphrase: String,
-}
-
-impl Keys {
-    fn new(stage: &Stage) -> Result<Self, String> {
-        title("8. Somebody signs who may not, and somebody who may");
-        let passphrase = stage.folder.join("passphrase");
-        secret(&passphrase, PASSPHRASE).map_err(|error| error.to_string())?;
-        let keys = Self { passphrase: passphrase.display().to_string() };
-        for (name, role) in [("otto", "operator"), ("anna", "custodian")] {
-            let out = stage.path(&format!("{name}.pem"));
-            let line = [
-                "keygen",
-                "--out",
-                &out,
-                "--name",
-                name,
-                "--roles",
-                role,
-                "--passphrase-file",
-                &keys.passphrase,
-            ];
-            stage.keep(&format!("{name}.json"), &line)?;
-        }
-        let (otto, anna) = (stage.path("otto.json"), stage.path("anna.json"));
-        stage.keep("keyring.json", &["keyring", "draft", "--add", &otto, "--add", &anna])?;
-        fs::set_permissions(stage.folder.join("keyring.json"), fs::Permissions::from_mode(0o600))
-            .map_err(|error| error.to_string())?;
-        println!(
-            "  two keys, encrypted at rest: otto may act as operator, anna as custodian; the keyring is on the node"
-        );
-        stage.keep(
-            "op.json",
-            &["op", "draft", "destroy", "--vmid", "103", "--note", "moved to the new box"],
-        )?;
-        println!(
-            "  seen: `op draft` bound the operation to this guest as it is now, with its backup as evidence"
-        );
-        Ok(keys)
-    }
-
-    /// Signs the draft; the name of the file with the envelope.
-    fn sign(&self, stage: &Stage, who: &str, draft: &str) -> Result<String, String> {
-        let (key, from) = (stage.path(&format!("{who}.pem")), stage.path(draft));
-        let name = format!("signed-by-{who}.json");
-        stage.keep(&name, &["op", "sign", "--key", &key, "--passphrase-file", &self.passphrase, &from])?;
-        Ok(stage.path(&name))
-    }
+fn drafted(stage: &Stage) -> Result<(), String> {
+    stage.keep("op.json", &["op", "draft", "destroy", "--vmid", "103", "--note", "moved to the new box"])?;
+    println!(
+        "  seen: `op draft` bound the operation to this guest as it is now, with its backup as evidence"
+    );
+    Ok(())
 }
 
 fn refused(stage: &Stage, keys: &Keys) -> Result<(), String> {
@@ -128,7 +83,7 @@ fn done(stage: &Stage, keys: &Keys) -> Result<String, String> {
 }
 
 fn again(stage: &Stage, signed: &str) -> Result<(), String> {
-    title("9. The same envelope again");
+    title("The same envelope again");
     let before = stage.changes();
     let records = records(stage)?;
     let said = stage.says(&["op", "submit", signed])?;

@@ -1,11 +1,11 @@
 //! The stage of the demo: the simulated node and hub, the agent's files, the agent itself as a process, and ways to look.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use felhom_sim::hub::{self, HubSim};
@@ -13,6 +13,8 @@ use felhom_sim::node::World;
 use felhom_sim::pve::{self, PveSim};
 use felhom_sim::server::Call;
 use serde_json::{Value, json};
+
+use crate::wanted::Wanted;
 
 pub(crate) const HOST: &str = "7b0a3c52-5d0e-4f4e-9d5c-2f6a1f0c9e11";
 /// No single thing may take longer than this.
@@ -23,6 +25,7 @@ pub(crate) struct Stage {
     pub(crate) node: PveSim,
     pub(crate) hub: HubSim,
     pub(crate) folder: Folder,
+    pub(crate) wanted: Wanted,
 }
 
 impl Stage {
@@ -32,8 +35,9 @@ impl Stage {
         let node = PveSim::start(pve::Options { world, time_scale: 0.2, ..pve::Options::default() });
         let hub = HubSim::start(hub::Options::default());
         hub.board(|board| board.envelope["poll_interval_seconds"] = json!(60));
-        hub.publish(HOST, &manifest(1, &kept(), "running"));
-        let stage = Self { node, hub, folder: Folder::new().map_err(|err| err.to_string())? };
+        let (folder, wanted) = (Folder::new().map_err(|err| err.to_string())?, Wanted::at_first());
+        hub.publish(HOST, &wanted.document());
+        let stage = Self { node, hub, folder, wanted };
         stage.write_files().map_err(|err| err.to_string())?;
         Ok(stage)
     }
@@ -67,7 +71,7 @@ impl Stage {
     }
 
     pub(crate) fn introduce(&self) {
-        title("1. The stage");
+        title("The stage");
         println!(
             "  a simulated Proxmox node at {}, its certificate pinned: {}",
             self.node.url(),
@@ -82,7 +86,7 @@ impl Stage {
     }
 
     pub(crate) fn show_the_plan(&self) -> Result<(), String> {
-        title("2. `felhom-agent plan`, before anything is done");
+        title("`felhom-agent plan`, before anything is done");
         let output = self.agent(&["plan"]).output().map_err(|err| err.to_string())?;
         let text = String::from_utf8_lossy(&output.stdout);
         for line in text.lines() {
@@ -112,15 +116,28 @@ impl Stage {
 
     /// What the agent prints for these words, which must succeed.
     pub(crate) fn says(&self, args: &[&str]) -> Result<String, String> {
-        let output = self.agent(args).output().map_err(|err| err.to_string())?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        self.ends_with(0, args)
+    }
+
+    /// What it prints, to end with this code.
+    pub(crate) fn ends_with(&self, code: i32, args: &[&str]) -> Result<String, String> {
+        let Output { status, stdout, stderr } = self.agent(args).output().map_err(|err| err.to_string())?;
+        let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+        if status.code() == Some(code) {
+            return Ok(stdout.into_owned());
         }
         Err(format!(
-            "`felhom-agent {}` to succeed: {}",
-            args.join(" "),
-            String::from_utf8_lossy(&output.stderr)
+            "`felhom-agent {}` to end with {code}, not with {status}: {stdout}{stderr}",
+            args.join(" ")
         ))
+    }
+
+    /// The same, shown as on a terminal.
+    pub(crate) fn shows(&self, code: i32, args: &[&str]) -> Result<String, String> {
+        println!("       $ felhom-agent {}", shown(args).join(" "));
+        let text = self.ends_with(code, args)?;
+        text.lines().for_each(|line| println!("       {line}"));
+        Ok(text)
     }
 
     /// The same, kept in a file as `>` does.
@@ -172,79 +189,21 @@ impl Stage {
     }
 
     pub(crate) fn changes(&self) -> usize {
-        self.node.calls().iter().filter(|call| call.is_mutation()).count()
-    }
-}
-
-/// The daemon, and what it writes to standard error.
-pub(crate) struct Daemon {
-    child: Child,
-    lines: Receiver<String>,
-}
-
-impl Daemon {
-    pub(crate) fn start(stage: &Stage) -> Result<Self, String> {
-        let mut child =
-            stage.agent(&["daemon"]).stderr(Stdio::piped()).spawn().map_err(|err| err.to_string())?;
-        let stderr = child.stderr.take().ok_or("the daemon's standard error")?;
-        let (send, lines) = channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                println!("       agent │ {line}");
-                send.send(line).ok();
-            }
-        });
-        Ok(Self { child, lines })
+        self.changing(|_| true).len()
     }
 
-    /// The first line so far, or within this time, that is what we listen for.
-    pub(crate) fn hears(&self, longest: Duration, what: impl Fn(&str) -> bool) -> Option<String> {
-        let end = Instant::now() + longest;
-        loop {
-            let line = self.lines.recv_timeout(end.saturating_duration_since(Instant::now())).ok()?;
-            if what(&line) {
-                return Some(line);
-            }
-        }
+    /// The calls so far that change something, as far as they are such ones.
+    pub(crate) fn changing(&self, which: impl Fn(&Call) -> bool) -> Vec<Call> {
+        let mut calls = self.node.calls();
+        calls.retain(|call| call.is_mutation() && which(call));
+        calls
     }
 
-    /// Sends it a signal.
-    pub(crate) fn signal(&self, signal: &str) -> Result<(), String> {
-        let (signal, pid) = (format!("-{signal}"), self.child.id().to_string());
-        Command::new("sh")
-            .args(["-c", "kill \"$0\" \"$1\"", &signal, &pid])
-            .status()
-            .map_err(|err| err.to_string())
-            .map(drop)
-    }
-
-    /// SIGKILL.
-    pub(crate) fn kill(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-
-    /// SIGTERM, and a clean end.
-    pub(crate) fn end(&mut self) -> Result<(), String> {
-        title("11. SIGTERM");
-        self.signal("TERM")?;
-        let start = Instant::now();
-        while start.elapsed() < PATIENCE {
-            if let Some(status) = self.child.try_wait().map_err(|err| err.to_string())? {
-                std::thread::sleep(Duration::from_millis(100));
-                println!("  seen: the daemon ended after {} ms with {status}", start.elapsed().as_millis());
-                return if status.success() { Ok(()) } else { Err(format!("a clean end, but {status}")) };
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Err("the end of the daemon".to_owned())
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
+    /// What the daemon says of each resource, by its id; null where it does not answer.
+    pub(crate) fn resources(&self) -> Value {
+        let text = self.says(&["status", "--json"]).unwrap_or_default();
+        let status: Value = serde_json::from_str(&text).unwrap_or_default();
+        status["resources"].clone()
     }
 }
 
@@ -279,28 +238,6 @@ impl Drop for Folder {
     }
 }
 
-/// The archive as it is wanted at first.
-pub(crate) fn kept() -> Value {
-    json!({"vmid": 103, "run_state": "stopped"})
-}
-
-/// What the hub publishes: at first `archive` is to be kept, and `web` to run.
-pub(crate) fn manifest(generation: u64, archive: &Value, web: &str) -> Value {
-    let guest = |id: &str, kind: &str, spec: Value| json!({"id": id, "kind": kind, "spec": spec});
-    json!({
-        "api_version": "felhom/v1",
-        "host_id": HOST,
-        "generation": generation,
-        "resources": [
-            guest("web", "lxc_guest", json!({"vmid": 100, "run_state": web, "cores": 2, "tags": ["prod", "web"]})),
-            guest("database", "lxc_guest", json!({"vmid": 101, "run_state": "running", "cores": 1})),
-            guest("files", "lxc_guest", json!({"vmid": 102, "cores": 4})),
-            guest("archive", "lxc_guest", archive.clone()),
-            guest("media", "vm_guest", json!({"vmid": 200, "run_state": "running", "description": "films and music"})),
-        ],
-    })
-}
-
 /// `PUT /nodes/pve/lxc/101/config cores=1 digest=…`
 pub(crate) fn in_words(call: &Call) -> String {
     let params: Vec<String> = call
@@ -316,9 +253,20 @@ pub(crate) fn count(report: &Value, list: &str) -> usize {
     report[list].as_array().map_or(0, Vec::len)
 }
 
+/// The next act.
 pub(crate) fn title(text: &str) {
-    println!("\n{text}");
+    static ACTS: AtomicU32 = AtomicU32::new(1);
+    println!("\n{}. {text}", ACTS.fetch_add(1, Ordering::Relaxed));
     std::io::stdout().flush().ok();
+}
+
+/// What is true, is said; what is not ends the performance.
+pub(crate) fn seen(is_so: bool, what: &str) -> Result<(), String> {
+    if !is_so {
+        return Err(what.to_owned());
+    }
+    println!("  seen: {what}");
+    Ok(())
 }
 
 /// Paths by their last part.
