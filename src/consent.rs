@@ -11,10 +11,12 @@ use crate::model::step::Step;
 use crate::model::time::Timestamp;
 use crate::model::volume;
 
+mod again;
 mod normal;
 mod order;
 mod world;
 
+pub use self::again::quoted;
 pub use self::normal::{ident, ident_text, state_sha256, state_text};
 pub use self::order::{not_supported, steps_of};
 pub use self::world::is_of_another;
@@ -51,6 +53,11 @@ pub fn permits(
     let freed = freed_by(step, image);
     applies_nothing_else(step, image)?;
     Ok(freed)
+}
+
+/// What the evidence of an operation lacks; `None` where it will do, or none is needed.
+pub fn evidence_lacks(op: &Operation, image: &GuestImage, guards: &Guards) -> Option<Rejected> {
+    world::evidence(op, false, image, guards).err()
 }
 
 /// Check 12: the step is what was signed for, to the letter.

@@ -5,7 +5,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 use crate::authz::VerifiedOp;
-use crate::consent::{self, Guards};
+use crate::consent::{self, Guards, quoted};
 use crate::model::desired::Field;
 use crate::model::guest::{GuestId, GuestKind};
 use crate::model::hold::{Hold, HoldReason};
@@ -204,6 +204,9 @@ pub fn judge_consented(
     }
 }
 
+/// Of what takes bytes away that a backup could bring back: one is made where there is none.
+const BACKUP: &str = " --backup";
+
 /// What is lost and what to do instead; `None` if the step can be undone.
 fn refusal(step: &Step, facts: &Facts) -> Option<(String, String)> {
     match step {
@@ -234,14 +237,14 @@ fn refusal(step: &Step, facts: &Facts) -> Option<(String, String)> {
         Step::Resize { guest, key, from, to, digest: _ } => shrinks(*guest, key, *from, *to),
         Step::Destroy { guest, purge: _ } => disown(*guest, Purpose::Provision, &facts.made)
             .err()
-            .map(|doubt| (destroyed(facts.volumes.as_deref()) + &doubt, draft(*guest, "destroy", ""))),
+            .map(|doubt| (destroyed(facts.volumes.as_deref()) + &doubt, draft(*guest, "destroy", BACKUP))),
         Step::Rollback { guest, snapshot, start: _ } => Some(loss(
             &format!("all that came after snapshot {snapshot}"),
-            draft(*guest, "rollback", &format!(" --snapshot {snapshot}")),
+            draft(*guest, "rollback", &format!(" --snapshot {snapshot}{BACKUP}")),
         )),
         Step::RestoreOver { guest, volid, storage } => Some(loss(
             "the guest as it is, with all its volumes and snapshots",
-            draft(*guest, "restore-over", &format!(" --volid {volid} --storage {storage}")),
+            draft(*guest, "restore-over", &format!(" --volid {volid} --storage {storage}{BACKUP}")),
         )),
         Step::DeleteBackup { guest, volid } => Some(loss(
             &format!("backup {volid}"),
@@ -316,12 +319,6 @@ pub fn held(config: &GuestConfig) -> Map<String, String> {
 /// The line that begins the way to consent.
 pub fn draft(guest: GuestId, what: &str, rest: &str) -> String {
     format!("`felhom-agent op draft {what} --vmid {}{rest}`, then have it signed", guest.vmid)
-}
-
-/// As a shell takes it for one word.
-pub fn quoted(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"=,.:/@%+_-".contains(&byte);
-    if word.bytes().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 /// A size that is not known may be the larger one.
@@ -436,13 +433,14 @@ fn irreversible_keys(
     if other.is_empty() {
         return None;
     }
+    let volumes = other.iter().any(|key| holds_volume(key));
     let lines = other.iter().map(|key| match change.set.get(*key) {
         Some(value) => format!(" --put {}", quoted(&format!("{key}={value}"))),
         None => format!(" --delete {key}"),
     });
     Some((
         format!("{} may free or detach something that cannot be brought back", other.join(", ")),
-        draft(guest, "config", &lines.collect::<String>()),
+        draft(guest, "config", &(lines.collect::<String>() + if volumes { BACKUP } else { "" })),
     ))
 }
 

@@ -88,27 +88,52 @@ pub(super) fn run(
     arguments: &ProveArguments,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let job = match asked(global, what, arguments, output) {
-        // No daemon: whoever gets the lock does it himself.
-        Err(failure) if matches!(failure.exit, Exit::TryAgain | Exit::Configuration) => {
-            match proving::run(global, what, arguments)? {
-                Some(job) => job,
-                None => return Err(failure),
-            }
-        }
-        job => job?,
-    };
+    let job = ended(global, what, arguments, output)?;
     let result = member(&job, "result");
     if arguments.json {
         output.json(result);
     } else {
         output.text(&described(what, result));
     }
-    Ok(match member(result, "result").as_str() {
-        Some("done" | "passed") => Exit::InOrder,
-        Some("skipped") => Exit::TryAgain,
+    Ok(exit(result))
+}
+
+/// A backup for whoever goes on with it: what came of it is said on standard error, and it is there when this returns.
+pub(super) fn make(global: &Global, vmid: Vmid, output: &mut Output) -> Result<(), Failure> {
+    let arguments = ProveArguments { vmid, storage: None, json: false, socket: None };
+    let job = ended(global, What::Backup, &arguments, output)?;
+    let result = member(&job, "result");
+    match exit(result) {
+        Exit::InOrder => {
+            output.complain(&described(What::Backup, result));
+            Ok(())
+        }
+        other => Err(Failure::text(other, described(What::Backup, result))),
+    }
+}
+
+fn exit(result: &Value) -> Exit {
+    match text(result, "result") {
+        "done" | "passed" => Exit::InOrder,
+        "skipped" => Exit::TryAgain,
         _ => Exit::Failed,
-    })
+    }
+}
+
+/// The job as it ended, through the daemon or done here.
+fn ended(
+    global: &Global,
+    what: What,
+    arguments: &ProveArguments,
+    output: &mut Output,
+) -> Result<Value, Failure> {
+    match asked(global, what, arguments, output) {
+        // No daemon: whoever gets the lock does it himself.
+        Err(failure) if matches!(failure.exit, Exit::TryAgain | Exit::Configuration) => {
+            proving::run(global, what, arguments)?.ok_or(failure)
+        }
+        job => job,
+    }
 }
 
 /// Through the daemon: the job as it ended.

@@ -1,7 +1,7 @@
 //! What must hold right before the call, in the order in which a refusal is named.
 //! The guest was found when its image was made: that it is gone, or that nobody can say, is found out there.
 
-use super::{Guards, normal, order};
+use super::{Guards, again, normal, order};
 use crate::model::guest::{GuestKind, RunState};
 use crate::model::image::{GuestImage, SeenBackup};
 use crate::model::observed::{HaState, PendingChange, Reading};
@@ -182,27 +182,32 @@ fn takes_data(action: &Action) -> bool {
     action.needs_evidence() || matches!(action, Action::VolumeDetach { .. })
 }
 
-fn evidence(op: &Operation, waived: bool, image: &GuestImage, guards: &Guards) -> Result<(), Rejected> {
+pub(super) fn evidence(
+    op: &Operation,
+    waived: bool,
+    image: &GuestImage,
+    guards: &Guards,
+) -> Result<(), Rejected> {
     if !op.action.needs_evidence() || !guards.data_bearing {
         return Ok(());
     }
-    match &op.evidence {
-        Some(evidence) => {
-            backup_holds(evidence, &data_keys(op, image), image, guards).map_err(|rejected| Rejected {
-                detail: format!("{}; to make one: felhom-agent backup {}", rejected.detail, image.guest.vmid),
-                ..rejected
-            })
-        }
+    let found = match &op.evidence {
+        Some(evidence) => backup_holds(evidence, &data_keys(op, image), image, guards),
         None if waived => Ok(()),
         None => {
             let detail = format!(
-                "{} may hold data that exist nowhere else, and no backup is named: that takes two signers of two roles, or a backup \
-                 (felhom-agent backup {})",
-                image.guest, image.guest.vmid
+                "{} may hold data that exist nowhere else, and no backup is named: that takes two signers of two roles, or a backup",
+                image.guest
             );
             Err(Rejected::new(RejectCode::Threshold, detail))
         }
-    }
+    };
+    found.map_err(|mut rejected| {
+        if let Some(line) = again::draft_with_backup(op, image) {
+            rejected.detail += &format!("; to make one and draft again: {line}");
+        }
+        rejected
+    })
 }
 
 fn missing(detail: String) -> Result<(), Rejected> {
@@ -253,10 +258,7 @@ fn backup_holds(
     }
     let age = guards.now.seconds_since(evidence.ctime);
     if age > guards.evidence_max_age_s {
-        let detail = format!(
-            "backup {volid} is {age} s old, allowed are {} s: make a new one, then draft again",
-            guards.evidence_max_age_s
-        );
+        let detail = format!("backup {volid} is {age} s old, allowed are {} s", guards.evidence_max_age_s);
         return Err(Rejected::new(RejectCode::EvidenceStale, detail));
     }
     Ok(())

@@ -9,6 +9,7 @@ use super::diff::diff;
 use super::sight::{Sight, unreadable};
 use super::words::{quoted, shortened};
 use super::{Note, PlanFailure, PlannedStep};
+use crate::consent;
 use crate::gate;
 use crate::model::desired::{DesiredGuest, Volume, Wanted};
 use crate::model::drift::Drift;
@@ -305,6 +306,6 @@ fn root_only(spot: &Spot<'_>, text: &str) -> Hold {
         detail: format!(
             "{key} is a folder or a device of the node, which only root himself may set, and no token"
         ),
-        remedy: format!("`pct set {vmid} -{key} {}` as root on the node", gate::quoted(text)),
+        remedy: format!("`pct set {vmid} -{key} {}` as root on the node", consent::quoted(text)),
     }
 }

@@ -11,7 +11,9 @@ use felhom_sim::sign::{self, Key, Order};
 use serde_json::{Value, json};
 
 use crate::cli::words;
-use crate::stage::{Ended, HOST_ID, Stage, lxc, program, write};
+use crate::stage::{Daemon, Ended, HOST_ID, Stage, lxc, program, write};
+
+mod evidence;
 
 const PASSPHRASE: &str = "c4n4ry-0f-the-passphrase-77aa";
 
@@ -63,6 +65,23 @@ impl Desk {
 
     fn read(&self, name: &str) -> String {
         fs::read_to_string(self.stage.path(name)).unwrap()
+    }
+
+    /// Brings `signed.json` to the daemon; gives its end.
+    fn submitted(&self, daemon: &Daemon, op_id: &str) -> Value {
+        // Within the second in which its journal was begun a host takes nothing yet.
+        let mut submitted = self.stage.run(&["op", "submit", "signed.json"]);
+        daemon.until("its acceptance", || {
+            if submitted.stderr.contains("NotYetValid") {
+                submitted = self.stage.run(&["op", "submit", "signed.json"]);
+            }
+            !submitted.stderr.contains("NotYetValid")
+        });
+        submitted.expect(0, &[op_id, "follow it with"]);
+        let status = || self.stage.run(&["op", "status", "--json", op_id]);
+        daemon.until("its end", || status().stdout.contains("\"ended\""));
+        let status: Value = serde_json::from_str(&status().stdout).expect("JSON");
+        status["end"].clone()
     }
 
     fn code(&self, file: &str) -> String {
@@ -221,18 +240,7 @@ fn a_signed_operation_is_submitted_carried_out_and_followed_to_its_end() {
     desk.stage.run(&["op", "status", op_id]).expect(1, &["no operation"]);
 
     desk.sign("anna", "op.json", "signed.json");
-    // Within the second in which its journal was begun a host takes nothing yet.
-    let mut submitted = desk.stage.run(&["op", "submit", "signed.json"]);
-    daemon.until("its acceptance", || {
-        if submitted.stderr.contains("NotYetValid") {
-            submitted = desk.stage.run(&["op", "submit", "signed.json"]);
-        }
-        !submitted.stderr.contains("NotYetValid")
-    });
-    submitted.expect(0, &[op_id, "follow it with"]);
-    let status = || desk.stage.run(&["op", "status", "--json", op_id]);
-    daemon.until("its end", || status().stdout.contains("\"ended\""));
-    assert_eq!(status().json(0)["end"]["result"], "done");
+    assert_eq!(desk.submitted(&daemon, op_id)["result"], "done");
     desk.stage.run(&["op", "status", op_id]).expect(0, &["ended", "guest.destroy", "lxc/100", "done"]);
     desk.stage.run(&["op", "submit", "--json", "signed.json"]).expect(0, &["done"]);
     let deletions = desk.stage.count("DELETE /nodes/pve/lxc/100");
@@ -261,7 +269,7 @@ fn a_draft_names_the_newest_backup_and_warns_of_one_that_is_too_old() {
     desk.stage.desire(1, &json!([lxc(100, json!({"run_state": "stopped"}))]));
     let add = |age_s| desk.stage.node.world(|world| world.add_backup("store", 100, age_s));
     let old = add(30 * 86_400);
-    desk.draft("destroy --vmid 100").expect(0, &["EvidenceStale", "make the backup and draft again"]);
+    desk.draft("destroy --vmid 100").expect(0, &["EvidenceStale", "op draft destroy --vmid 100 --backup"]);
     let newest = add(3_600);
     let drafted = desk.draft("destroy --vmid 100");
     let payload: Value = serde_json::from_str(&drafted.stdout).unwrap();

@@ -27,6 +27,8 @@ use super::{bytes_of, kind, words};
 
 mod prospects;
 
+use self::prospects::Prospects;
+
 pub(in crate::cli) static PAGE: Page = Page {
     name: "op draft",
     commands: &[],
@@ -47,6 +49,7 @@ pub(in crate::cli) static PAGE: Page = Page {
         "--generation N",
         "--iat UNIX",
         "--keyring FILE",
+        "--backup",
         "--role ROLE",
         "--expires SECONDS",
         "--note TEXT",
@@ -54,21 +57,22 @@ pub(in crate::cli) static PAGE: Page = Page {
     text: "\
 Writes down an operation for this host and prints it, unsigned. Of a guest it takes
 identity and state as they are now, and the newest backup as evidence; what is
-missing is said on standard error. Changes nothing.
+missing is said on standard error. Changes nothing; with --backup it makes the
+backup that is missing.
 
 Usage: felhom-agent op draft KIND [OPTION]...
 
 Kinds, and what they take:
-  destroy          --vmid N [--purge]
-  rollback         --vmid N --snapshot NAME [--start]
-  restore-over     --vmid N --volid VOLID --storage NAME
+  destroy          --vmid N [--purge] [--backup]
+  rollback         --vmid N --snapshot NAME [--start] [--backup]
+  restore-over     --vmid N --volid VOLID --storage NAME [--backup]
   stop-hard        --vmid N
   unlock           --vmid N --lock NAME
   snapshot-delete  --vmid N --snapshot NAME
   backup-delete    --vmid N --volid VOLID
   volume-delete    --vmid N --key KEY [--volid VOLID]
   volume-detach    --vmid N --key KEY
-  config           --vmid N [--put KEY=VALUE]... [--delete KEY]...
+  config           --vmid N [--put KEY=VALUE]... [--delete KEY]... [--backup]
   resource-delete  --resource ID
   job-shell        --command-sha256 HEX --timeout SECONDS
   limit-release    --generation N
@@ -92,6 +96,8 @@ Options:
   --generation N        the generation whose changes were held back
   --iat UNIX            what was issued then or before counts no more [now]
   --keyring FILE        the new keyring
+  --backup              where no backup stands for what is lost, makes one first,
+                        as felhom-agent backup does, and waits for it
   --role ROLE           the role it is signed in [custodian where it may]
   --expires SECONDS     how long it is valid, 60 to 86400 [3600]
   --note TEXT           why, for people; 256 printable ASCII characters at most
@@ -100,7 +106,7 @@ Example: felhom-agent op draft destroy --vmid 105 > op.json
 ",
 };
 
-const FLAGS: [&str; 2] = ["--purge", "--start"];
+const FLAGS: [&str; 3] = ["--purge", "--start", "--backup"];
 const REPEATED: [&str; 2] = ["--put", "--delete"];
 const COMMON: [&str; 3] = ["--role", "--expires", "--note"];
 
@@ -230,16 +236,16 @@ fn option(name: &str) -> &'static str {
 /// What a kind takes: what it must have, and what it may.
 fn takes(kind: OpKind) -> (&'static [&'static str], &'static [&'static str]) {
     match kind {
-        OpKind::GuestDestroy => (&["--vmid"], &["--purge"]),
-        OpKind::GuestRollback => (&["--vmid", "--snapshot"], &["--start"]),
-        OpKind::GuestRestoreOver => (&["--vmid", "--volid", "--storage"], &[]),
+        OpKind::GuestDestroy => (&["--vmid"], &["--purge", "--backup"]),
+        OpKind::GuestRollback => (&["--vmid", "--snapshot"], &["--start", "--backup"]),
+        OpKind::GuestRestoreOver => (&["--vmid", "--volid", "--storage"], &["--backup"]),
         OpKind::GuestStopHard => (&["--vmid"], &[]),
         OpKind::GuestUnlock => (&["--vmid", "--lock"], &[]),
         OpKind::SnapshotDelete => (&["--vmid", "--snapshot"], &[]),
         OpKind::BackupDelete => (&["--vmid", "--volid"], &[]),
         OpKind::VolumeDelete => (&["--vmid", "--key"], &["--volid"]),
         OpKind::VolumeDetach => (&["--vmid", "--key"], &[]),
-        OpKind::ConfigDestructive => (&["--vmid"], &["--put", "--delete"]),
+        OpKind::ConfigDestructive => (&["--vmid"], &["--put", "--delete", "--backup"]),
         OpKind::ResourceDelete => (&["--resource"], &[]),
         OpKind::JobShell => (&["--command-sha256", "--timeout"], &[]),
         OpKind::LimitRelease => (&["--generation"], &[]),
@@ -302,10 +308,29 @@ pub(super) fn run(global: &Global, arguments: &DraftArguments, output: &mut Outp
         return Err(Failure::text(Exit::Configuration, "proxmox is not configured"));
     };
     let client = Client::new(&proxmox.connection()).map_err(|error| pve_failure(&error))?;
+    let floor = floor(global, &config);
+    let (mut operation, mut prospects) = drafted(&client, &config, arguments, floor)?;
+    if let Some(vmid) = arguments.vmid.filter(|_| arguments.has("--backup") && prospects.lacks_backup) {
+        super::super::backup::make(global, vmid, output)?;
+        // The guest as it is now, with the backup that it has now, from now on.
+        (operation, prospects) = drafted(&client, &config, arguments, floor)?;
+    }
+    for warning in prospects.warnings {
+        output.complain(&format!("warning: {warning}"));
+    }
+    print(&operation, operation.iat, output)
+}
+
+fn drafted(
+    client: &Client,
+    config: &Config,
+    arguments: &DraftArguments,
+    floor: Option<Timestamp>,
+) -> Result<(Operation, Prospects), Failure> {
     let node = client.node().map_err(|error| pve_failure(&error))?.to_owned();
-    let host_id = plan::host_id(&config)?;
-    let now = issued(floor(global, &config), clock::now());
-    let image = arguments.vmid.map(|vmid| image(&client, vmid)).transpose()?;
+    let host_id = plan::host_id(config)?;
+    let now = issued(floor, clock::now());
+    let image = arguments.vmid.map(|vmid| image(client, vmid)).transpose()?;
     let action = arguments.action(image.as_ref(), now)?;
     let order = Order {
         action,
@@ -317,14 +342,15 @@ pub(super) fn run(global: &Global, arguments: &DraftArguments, output: &mut Outp
         note: arguments.text("--note"),
     };
     let mut operation = order.operation(now)?;
-    if let Some(image) = &image {
-        for warning in prospects::look(&client, &config, &mut operation, image) {
-            output.complain(&format!("warning: {warning}"));
+    let prospects = match &image {
+        Some(image) => prospects::look(client, config, &mut operation, image),
+        None => {
+            let why = consent::not_supported(&operation.action);
+            let warnings = why.map(|why| format!("it will not be carried out: {why}")).into_iter().collect();
+            Prospects { warnings, lacks_backup: false }
         }
-    } else if let Some(why) = consent::not_supported(&operation.action) {
-        output.complain(&format!("warning: it will not be carried out: {why}"));
-    }
-    print(&operation, now, output)
+    };
+    Ok((operation, prospects))
 }
 
 /// Whatever was issued at the floor or before is refused; a host that has just begun has its floor a little in the future.

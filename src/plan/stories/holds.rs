@@ -191,7 +191,7 @@ fn a_guest_that_should_not_exist_is_held_until_somebody_signs_for_it() {
             lxc/101 web  stopped  held
                 ensure       "present" -> not set
               held (needs_signature): destroy lxc/101: the guest with its snapshots and its volumes mp0 (store:101/vm-101-disk-1.raw, 32G), rootfs (store:101/vm-101-disk-0.raw, 8G)
-                 to go on: `felhom-agent op draft destroy --vmid 101`, then have it signed
+                 to go on: `felhom-agent op draft destroy --vmid 101 --backup`, then have it signed
         "#]],
     );
     let seen =

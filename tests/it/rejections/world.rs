@@ -137,16 +137,25 @@ fn cases() -> Vec<Case> {
             ..case("G11", "the backup is another guest's", &["EvidenceMissing"])
         },
         Case {
-            before: |world, vmid| {
-                without_backups(world, vmid);
-                world.add_backup("store", vmid, 72 * 3_600);
+            order: |order| {
+                let ctime = order.0["evidence"]["backup"]["ctime"].as_u64().unwrap_or_default();
+                order.set("evidence.backup.ctime", json!(ctime - 72 * 3_600))
             },
-            order: |order| order,
+            after: |world, vmid| {
+                for volume in world.storage_mut("store").volumes.values_mut() {
+                    if volume.vmid == Some(vmid) && volume.content == "backup" {
+                        volume.ctime -= 72 * 3_600;
+                    }
+                }
+            },
             ..case("G11", "the backup is three days old", &["EvidenceStale", "EvidenceMissing"])
         },
         Case {
             before: |world, vmid| {
-                add_key(world, vmid, "mp0", &format!("store:{vmid}/vm-{vmid}-disk-1.raw,mp=/data,size=1G"));
+                let data = format!("store:{vmid}/vm-{vmid}-disk-1.raw,backup=1,mp=/data,size=1G");
+                add_key(world, vmid, "mp0", &data);
+                without_backups(world, vmid);
+                world.add_backup("store", vmid, 3_600);
             },
             order: |order| order.set("evidence.backup.covers", json!(["rootfs"])),
             ..case("G11", "a mount point is not in the backup", &["EvidenceMissing"])

@@ -3,7 +3,7 @@
 use crate::config::{Config, DesiredSource};
 use crate::consent::{self, Guards};
 use crate::model::image::{GuestImage, SeenBackup};
-use crate::model::op::{Action, BackupEvidence, Operation, RejectCode};
+use crate::model::op::{Action, BackupEvidence, Operation, RejectCode, Rejected};
 use crate::model::sorted::Set;
 use crate::model::time::Timestamp;
 use crate::observe;
@@ -11,8 +11,17 @@ use crate::pve::Client;
 
 use super::super::super::plan;
 
-/// Puts the evidence into the operation, and says what is missing.
-pub(super) fn look(client: &Client, config: &Config, op: &mut Operation, image: &GuestImage) -> Vec<String> {
+/// What there is to say of a draft.
+#[derive(Debug)]
+pub(super) struct Prospects {
+    pub(super) warnings: Vec<String>,
+    /// It could be carried out, but for a backup that stands for what is lost.
+    pub(super) lacks_backup: bool,
+}
+
+/// Puts the evidence into the operation, and says what is missing. A backup that will not do is not named: two signers may do
+/// without one, but not with one that is refused.
+pub(super) fn look(client: &Client, config: &Config, op: &mut Operation, image: &GuestImage) -> Prospects {
     let mut warnings = Vec::new();
     let mut guards = Guards {
         managed: true,
@@ -36,8 +45,42 @@ pub(super) fn look(client: &Client, config: &Config, op: &mut Operation, image: 
             Err(error) => warnings.push(format!("the backups could not be listed: {error}")),
         }
     }
-    warnings.extend(obstacle(op, image, &guards));
-    warnings
+    let steps = match consent::steps_of(op, image) {
+        Ok(steps) => steps,
+        Err(rejected) => {
+            warnings.push(format!("it will not be carried out: {rejected}"));
+            return Prospects { warnings, lacks_backup: false };
+        }
+    };
+    let lacks = consent::evidence_lacks(op, image, &guards);
+    if lacks.is_some() {
+        op.evidence = None;
+    }
+    let other =
+        steps.iter().find_map(|step| consent::permits(step, op, lacks.is_some(), image, &guards).err());
+    let mut warn = |refused: &Rejected, remedy: &str| {
+        warnings.push(format!("as things are now it would be rejected: {refused}{remedy}"));
+    };
+    if let Some(other) = other {
+        let is_running = other.code == RejectCode::GuestRunning;
+        warn(&other, if is_running { "; stop it before the signed operation is brought" } else { "" });
+    }
+    if let Some(lacks) = &lacks {
+        warn(lacks, &without(image));
+    }
+    Prospects { warnings, lacks_backup: lacks.is_some() }
+}
+
+/// The other way, and why a backup may not be enough.
+fn without(image: &GuestImage) -> String {
+    let mut way = "; or have it signed by two keys with two roles".to_owned();
+    let left_out = observe::excluded(image);
+    if !left_out.is_empty() {
+        let left_out = left_out.join(", ");
+        way +=
+            &format!(", for its configuration leaves out of every backup: {left_out} (backup=1 takes it in)");
+    }
+    way
 }
 
 /// What the desired state says of the guest, if it can be read.
@@ -73,21 +116,4 @@ fn evidence(backup: &SeenBackup) -> Option<BackupEvidence> {
         size: backup.size?,
         covers: backup.covers.clone(),
     })
-}
-
-/// The first thing that would refuse it as things are now.
-fn obstacle(op: &Operation, image: &GuestImage, guards: &Guards) -> Option<String> {
-    let steps = match consent::steps_of(op, image) {
-        Ok(steps) => steps,
-        Err(rejected) => return Some(format!("it will not be carried out: {rejected}")),
-    };
-    let refused = steps.iter().find_map(|step| consent::permits(step, op, false, image, guards).err())?;
-    let remedy = match refused.code {
-        RejectCode::EvidenceMissing | RejectCode::EvidenceStale | RejectCode::Threshold => {
-            "; make the backup and draft again, or have it signed by two keys with two roles"
-        }
-        RejectCode::GuestRunning => "; stop it before the signed operation is brought",
-        _ => "",
-    };
-    Some(format!("as things are now it would be rejected: {refused}{remedy}"))
 }

@@ -79,6 +79,8 @@ fn what_is_missing_or_does_not_belong_is_named() {
         ("destroy --vmid 105 --role root,shell", "one role"),
         ("config --vmid 105", "--put KEY=VALUE or --delete KEY is missing"),
         ("config --vmid 105 --put a", "not KEY=VALUE"),
+        ("stop-hard --vmid 105 --backup", "--backup does not belong to stop-hard"),
+        ("volume-delete --vmid 105 --key unused0 --backup", "--backup does not belong to volume-delete"),
         ("job-shell --command-sha256 aa --timeout 0", "--timeout is out of bounds"),
         ("destory --vmid 105", "\"destory\" is no kind of operation"),
     ] {
@@ -92,7 +94,7 @@ fn every_kind_can_be_drafted_with_what_it_takes() {
     for kind in OpKind::ALL {
         let (required, optional) = takes(kind);
         let value = |name: &str| match name {
-            "--purge" | "--start" => String::new(),
+            "--purge" | "--start" | "--backup" => String::new(),
             "--put" => " a=b".to_owned(),
             _ => " 105".to_owned(),
         };
