@@ -30,7 +30,7 @@ mod volume;
 pub use check::{Faults, faults};
 pub use folder::bundle;
 
-pub use told::told;
+pub use told::{Told, document, told};
 
 /// No document is larger than this.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;

@@ -1,13 +1,18 @@
 //! The volumes of a spec: `rootfs` and `mounts` of a container, `disks` of a VM.
 
+use serde_json::Value as Free;
+
 use crate::model::desired::{Ensure, Volume, Volumes, Wanted};
 use crate::model::guest::GuestKind;
+use crate::model::observed::GuestConfig;
+use crate::model::volume::{first_part, is_removable, parts, size, storage, volid};
 use crate::normalize::volume::{Opt, Takes, options};
 use crate::strict_json::Json;
 use crate::strict_json::object::{At, Fault, Object};
 
 /// 128 TiB. Proxmox names no limit; a number beyond this is a slip of the pen.
 const MAX_GB: u64 = 128 * 1024;
+const GIB: u64 = 1 << 30;
 
 /// The keys of disks, and how many of each Proxmox has.
 const BUSES: [(&str, u8); 4] = [("scsi", 31), ("virtio", 16), ("sata", 6), ("ide", 4)];
@@ -48,6 +53,11 @@ pub(super) fn read(spec: &mut Object<'_>, kind: GuestKind) -> Result<Volumes, Fa
         }
     }
     Ok(volumes)
+}
+
+/// Whether a volume at this key can be named in a manifest.
+pub(super) fn is_managed(kind: GuestKind, key: &str) -> bool {
+    is_key(kind, key) || (kind == GuestKind::Lxc && key == "rootfs")
 }
 
 pub(super) fn is_key(kind: GuestKind, key: &str) -> bool {
@@ -114,6 +124,51 @@ fn value(at: &At<'_>, option: &Opt) -> Result<String, Fault> {
         (Takes::Words(words), _) => return Err(at.refused(&format!("{} or \"absent\"", words.join(", ")))),
     };
     Ok(word.to_owned())
+}
+
+/// The other way: the volume at this key as the manifest writes it, if it can. What of it cannot be said goes into `unsaid`.
+pub(super) fn told(
+    key: &str,
+    config: &GuestConfig,
+    unsaid: &mut Vec<String>,
+) -> Option<serde_json::Map<String, Free>> {
+    let text = config.merged(key)?;
+    let mut told = serde_json::Map::new();
+    // A disc, cloud-init's too, is not a volume that anybody would want grown or moved.
+    let storage = volid(text).filter(|_| !is_removable(text)).map(storage).filter(|name| is_storage(name));
+    if let Some(storage) = storage {
+        told.insert("storage".to_owned(), storage.into());
+        let size = config.with_size(key).and_then(size).filter(|bytes| bytes % GIB == 0);
+        match size.map(|bytes| bytes / GIB).filter(|size_gb| (1..=MAX_GB).contains(size_gb)) {
+            Some(size_gb) => drop(told.insert("size_gb".to_owned(), size_gb.into())),
+            None => unsaid.push(format!("{key}.size_gb")),
+        }
+    } else if key.starts_with("mp") && is_path(first_part(text)) {
+        told.insert("bind".to_owned(), first_part(text).into());
+    } else {
+        unsaid.push(key.to_owned());
+        return None;
+    }
+    for option in options(key) {
+        let Some((_, read)) = parts(text).find(|(name, _)| *name == option.key) else { continue };
+        let is = option.canonical(read);
+        match sayable(option, is) {
+            Some(shown) => drop(told.insert(option.name.to_owned(), shown)),
+            None => unsaid.push(format!("{key}.{}", option.name)),
+        }
+    }
+    let known = |name: &str| name == "size" || options(key).any(|option| option.key == name);
+    let foreign = parts(text).filter(|(name, value)| value.is_some() && !known(name));
+    unsaid.extend(foreign.map(|(name, _)| format!("{key}.{name}")));
+    Some(told)
+}
+
+/// As the manifest writes it, if that is read back as the same.
+fn sayable(option: &Opt, is: &str) -> Option<Free> {
+    let shown = option.shown(is);
+    let json: Json = serde_json::from_str(&shown.to_string()).ok()?;
+    let read = value(&At { path: String::new(), value: &json }, option).ok()?;
+    (read == is).then_some(shown)
 }
 
 fn path<'a>(at: &At<'a>) -> Result<&'a str, Fault> {

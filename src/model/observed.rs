@@ -1,6 +1,7 @@
 //! What the node said, and what it did not say. A reading that failed is `Unknown`: never 0, never "gone".
 
 use super::guest::{GuestId, RunState};
+use super::volume::first_part;
 use crate::model::sorted::Map;
 
 /// A value that was read, or why it is not known.
@@ -81,6 +82,14 @@ impl GuestConfig {
             Some(PendingChange::Delete) => None,
             None => self.current.get(key).map(String::as_str),
         }
+    }
+
+    /// The text at a volume's key that tells the size it has now. What somebody left pending for the same volume may tell an
+    /// older one.
+    pub fn with_size(&self, key: &str) -> Option<&str> {
+        let merged = self.merged(key)?;
+        let current = self.current.get(key).filter(|text| first_part(text) == first_part(merged));
+        Some(current.map_or(merged, String::as_str))
     }
 }
 

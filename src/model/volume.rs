@@ -26,6 +26,15 @@ pub fn first_part(value: &str) -> &str {
     first.strip_prefix("volume=").or_else(|| first.strip_prefix("file=")).unwrap_or(first)
 }
 
+/// What stands behind the volume, each with its value: `backup=1`, `size=8G`, and also `ro`, which has none.
+pub fn parts(value: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    let part = |part| match str::split_once(part, '=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (part, None),
+    };
+    value.split(',').skip(1).map(part)
+}
+
 /// A CD drive: taking the disc out loses nothing, unless the disc was made for this guest (`vm-200-cloudinit`).
 pub fn is_removable(value: &str) -> bool {
     value.split(',').any(|part| part == "media=cdrom")

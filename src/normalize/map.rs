@@ -69,6 +69,13 @@ impl Map {
         wanted.iter().filter(differs).collect()
     }
 
+    /// The keys of a text that no part stands for. A card's type is always the same.
+    pub fn foreign<'a>(&self, text: &'a str) -> Vec<&'a str> {
+        let known = |key: &str| self.parts.iter().any(|part| part.key == key) || (self.card && key == "type");
+        let keys = self.split(text).unwrap_or_default().into_iter().map(|(key, _)| key);
+        keys.filter(|key| !known(key)).collect()
+    }
+
     /// The text in which the wanted parts are as wanted and all others as they stand in `there`.
     pub(super) fn merge(
         &self,

@@ -1,5 +1,6 @@
 //! What holds for every plan, whatever is wanted and whatever is there.
 
+mod adopt;
 mod volumes;
 
 use proptest::collection::btree_map;

@@ -18,7 +18,7 @@ use crate::model::hold::{Hold, HoldReason};
 use crate::model::observed::PendingChange;
 use crate::model::outcome::Recourse;
 use crate::model::step::{ConfigChange, Step};
-use crate::model::volume::{first_part, size, storage, volid};
+use crate::model::volume::{first_part, parts, size, storage, volid};
 use crate::normalize::volume::options;
 
 const GIB: u64 = 1 << 30;
@@ -173,11 +173,9 @@ impl Volumes {
     }
 
     fn is_there(&mut self, spot: &Spot<'_>, wanted: &Volume, merged: &str) -> Result<(), PlanFailure> {
-        let (key, config) = (spot.key, spot.sight.config);
+        let key = spot.key;
         let held = first_part(merged);
-        // The volume and its size as they are; somebody's pending text may tell an older size.
-        let current = config.current.get(key).map(String::as_str).filter(|text| first_part(text) == held);
-        let current = current.unwrap_or(merged);
+        let current = spot.sight.config.with_size(key).unwrap_or(merged);
         if let Some(bind) = wanted.bind.as_deref().filter(|bind| *bind != held) {
             return Err(other(spot, held, bind));
         }
@@ -189,14 +187,8 @@ impl Volumes {
         if let Some(size_gb) = wanted.size_gb {
             self.size(spot, size_gb, current)?;
         }
-        let mut parts: Vec<(&str, Option<&str>)> = Vec::new();
-        for part in merged.split(',').skip(1) {
-            match part.split_once('=') {
-                Some(("size", _)) => {}
-                Some((name, value)) => parts.push((name, Some(value))),
-                None => parts.push((part, None)),
-            }
-        }
+        let is_no_size = |(name, value): &(&str, Option<&str>)| *name != "size" || value.is_none();
+        let mut parts: Vec<(&str, Option<&str>)> = parts(merged).filter(is_no_size).collect();
         let mut rewritten = false;
         for option in options(key) {
             let Some(wanted) = wanted.options.get(option.key) else { continue };
