@@ -1,5 +1,6 @@
 //! The command line: argv in, exit code out. One file a command; nothing is decided here.
 
+mod adopt;
 mod apply;
 mod backup;
 mod backups;
@@ -46,6 +47,7 @@ use crate::hub::HubError;
 use crate::paths::StateError;
 use crate::pve::PveError;
 
+use self::adopt::AdoptArguments;
 use self::apply::ApplyArguments;
 use self::backup::ProveArguments;
 use self::backups::BackupsArguments;
@@ -83,6 +85,7 @@ impl Global {
 enum Command {
     Daemon,
     Plan(PlanArguments),
+    Adopt(AdoptArguments),
     Apply(ApplyArguments),
     Report(ReportArguments),
     Status(StatusArguments),
@@ -114,6 +117,7 @@ impl Command {
         match name {
             "daemon" => line.end(&daemon::PAGE).map(|()| Self::Daemon),
             "plan" => PlanArguments::parse(line).map(Self::Plan),
+            "adopt" => AdoptArguments::parse(line).map(Self::Adopt),
             "apply" => ApplyArguments::parse(line).map(Self::Apply),
             "status" => StatusArguments::parse(line).map(Self::Status),
             "report" => ReportArguments::parse(line).map(Self::Report),
@@ -274,6 +278,7 @@ fn run_command(global: &Global, command: &Command, output: &mut Output) -> Resul
     match command {
         Command::Daemon => daemon::run(global),
         Command::Plan(arguments) => plan::run(global, arguments, output),
+        Command::Adopt(arguments) => adopt::run(global, arguments, output),
         Command::Apply(arguments) => apply::run(global, arguments, output),
         Command::Status(arguments) => status::run(global, arguments, output),
         Command::Report(arguments) => report::run(global, arguments, output),

@@ -30,6 +30,7 @@ mod volume;
 pub use check::{Faults, faults};
 pub use folder::bundle;
 
+pub use resource::is_id;
 pub use told::{Told, document, told};
 
 /// No document is larger than this.

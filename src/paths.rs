@@ -143,7 +143,12 @@ impl StateDir {
 
     /// The host id kept in a directory that may not be there yet; makes and changes nothing.
     pub fn known_host_id_in(path: &Path) -> Result<Option<String>, StateError> {
-        Self { path: path.to_owned() }.known_host_id()
+        Self::to_read(path).known_host_id()
+    }
+
+    /// A directory that may not be there, for reading what is kept in it; makes and changes nothing.
+    pub fn to_read(path: &Path) -> Self {
+        Self { path: path.to_owned() }
     }
 
     /// The host id kept here, if one was minted already.

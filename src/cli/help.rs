@@ -3,7 +3,7 @@
 use super::line::{Given, Line, Stop};
 use super::page::{Page, repeated};
 use super::{
-    apply, backup, backups, config, daemon, journal, keygen, keyring, manifest, op, pin, plan, report,
+    adopt, apply, backup, backups, config, daemon, journal, keygen, keyring, manifest, op, pin, plan, report,
     restore_test, selftest, status, version,
 };
 
@@ -13,6 +13,7 @@ pub(super) static PROGRAM: Page = Page {
         "daemon",
         "plan",
         "apply",
+        "adopt",
         "status",
         "report",
         "backup",
@@ -39,6 +40,7 @@ Commands:
   daemon    runs until it is told to end: converges guests, reports to the hub
   plan      prints what the daemon would do, and why; changes nothing
   apply     carries that out now, in the foreground
+  adopt     prints guests that are there as resources, to be managed as they are
   status    shows what the daemon knows: conditions, resources, work in hand
   report    collects the host report and prints it
   backup    makes a backup of a guest and looks at it
@@ -80,12 +82,13 @@ Example: felhom-agent help selftest task
 ",
 };
 
-pub(super) static PAGES: [&Page; 37] = [
+pub(super) static PAGES: [&Page; 38] = [
     &PROGRAM,
     &daemon::PAGE,
     &status::PAGE,
     &plan::PAGE,
     &apply::PAGE,
+    &adopt::PAGE,
     &report::PAGE,
     &backup::PAGE,
     &restore_test::PAGE,

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
+use super::adopt::AdoptArguments;
 use super::apply::ApplyArguments;
 use super::backup::ProveArguments;
 use super::backups::BackupsArguments;
@@ -25,6 +26,11 @@ fn prove(what: What, storage: Option<&str>) -> Command {
     let storage = storage.map(str::to_owned);
     let vmid = Vmid::new(101).unwrap();
     Command::Prove(what, ProveArguments { vmid, storage, json: false, socket: None })
+}
+
+fn adopt(all: bool, vmids: &[u64]) -> Command {
+    let vmids = vmids.iter().map(|vmid| Vmid::new(*vmid).unwrap()).collect();
+    Command::Adopt(AdoptArguments { all, vmids })
 }
 
 fn read(line: &str) -> Result<(Global, Command), Stop> {
@@ -106,6 +112,8 @@ fn each_command_is_read_with_its_arguments() {
         ("version", Command::Version),
         ("backup 101 --storage pbs", prove(What::Backup, Some("pbs"))),
         ("restore-test 101", prove(What::RestoreTest, None)),
+        ("adopt 101 102 --json 101", adopt(false, &[101, 102])),
+        ("adopt --all", adopt(true, &[])),
         ("backups --json", Command::Backups(BackupsArguments { json: true })),
     ] {
         assert_eq!(command(line), expected, "{line}");
@@ -139,6 +147,9 @@ fn what_is_wrong_is_named_with_what_is_right_and_where_to_read() {
         ("plan --json=yes", &["--json takes no value"]),
         ("plan extra", &["unexpected argument \"extra\"", "see felhom-agent plan --help"]),
         ("daemon extra", &["\"extra\"", "see felhom-agent daemon --help"]),
+        ("adopt", &["numbers of guests, or --all", "see felhom-agent adopt --help"]),
+        ("adopt --all 101", &["and not both"]),
+        ("adopt web", &["\"web\" is no number of a guest"]),
         ("pin one two", &["\"two\""]),
         ("journal", &["verify, show or salvage", "see felhom-agent journal --help"]),
         ("journal salvage --json", &["\"--json\"", "see felhom-agent journal salvage --help"]),
@@ -192,6 +203,7 @@ fn a_secret_in_the_wrong_place_is_not_repeated() {
         "journal show --guest SECRET",
         "journal show --op SECRET",
         "journal SECRET",
+        "adopt SECRET",
         "selftest task --vmid 101 SECRET",
     ] {
         let message = refusal(&line.replace("SECRET", secret));

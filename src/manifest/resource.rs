@@ -19,7 +19,7 @@ pub(super) fn id(resource: &Json, index: usize) -> String {
 }
 
 /// Letters, digits, `.`, `_` and `-`, at most 128.
-pub(super) fn is_id(id: &str) -> bool {
+pub fn is_id(id: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     (1..=128).contains(&id.len()) && id.bytes().all(allowed)
 }

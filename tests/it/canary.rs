@@ -159,12 +159,13 @@ const HELP: [&str; 9] = [
     "version",
 ];
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "status",
     "status --json",
     "config check",
     "config show",
     "config show --json",
+    "adopt --all",
     "plan",
     "plan --json --exit-code",
     "report",

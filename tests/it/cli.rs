@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 
 use crate::stage::{Ended, HOST_ID, HUB_KEY, Stage, lxc, manifest, program, write};
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "journal",
     "journal verify",
     "journal show",
     "journal salvage",
     "daemon",
+    "adopt",
     "plan",
     "report",
     "selftest",

@@ -9,6 +9,7 @@
     reason = "tests may stop at a broken premise, run programs, sleep and say what they saw"
 )]
 
+mod adopt;
 mod apply;
 mod behaviour;
 mod canary;
