@@ -108,6 +108,23 @@ pub fn field_of(key: &str, kind: GuestKind) -> Option<Field> {
     Field::numbered(key).filter(|field| row(*field, kind).is_some()).or_else(plain)
 }
 
+/// What Proxmox keeps in a configuration for itself, and what makes a guest this one and no other: nobody's to manage.
+pub fn is_proxmox_s_own(key: &str) -> bool {
+    const KEYS: [&str; 10] = [
+        "digest",
+        "lock",
+        "meta",
+        "parent",
+        "smbios1",
+        "snapstate",
+        "snaptime",
+        "template",
+        "vmgenid",
+        "vmstate",
+    ];
+    KEYS.contains(&key) || key.starts_with("running")
+}
+
 pub fn rows(kind: GuestKind) -> &'static [Row] {
     match kind {
         GuestKind::Lxc => &lxc::ROWS,

@@ -13,10 +13,6 @@ use crate::normalize::{self, Context, Sort, map};
 use crate::strict_json::Json;
 use crate::strict_json::object::At;
 
-/// What Proxmox keeps for itself, or what makes a guest this one and no other; and what begins with `running`.
-const PROXMOX_S_OWN: [&str; 9] =
-    ["lock", "meta", "parent", "smbios1", "snapstate", "snaptime", "template", "vmgenid", "vmstate"];
-
 /// One guest in the manifest's words.
 #[derive(Debug)]
 pub struct Told {
@@ -39,12 +35,11 @@ pub fn told(guest: GuestId, config: &GuestConfig) -> Told {
     for key in config.current.keys().chain(new) {
         // What is pending to be deleted is as good as gone.
         let Some(text) = config.merged(key) else { continue };
-        let is_own = PROXMOX_S_OWN.contains(&key.as_str()) || key.starts_with("running");
         if let Some(field) = normalize::field_of(key, guest.kind) {
             told.field(field, key, text);
         } else if volume::is_managed(guest.kind, key) {
             told.volume(key, config);
-        } else if !is_own {
+        } else if !normalize::is_proxmox_s_own(key) {
             told.unsaid.push(key.clone());
         }
     }

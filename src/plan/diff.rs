@@ -11,9 +11,6 @@ use crate::model::guest::RunState;
 use crate::model::observed::PendingChange;
 use crate::normalize;
 
-/// What Proxmox keeps in a configuration for itself.
-const ITS_OWN: [&str; 7] = ["digest", "lock", "meta", "parent", "smbios1", "template", "vmgenid"];
-
 const UNSET: &str = "not set";
 
 /// `{"field":"memory_mb","desired":1024,"running":512,"pending":1024}`; without `pending` where nothing is.
@@ -61,7 +58,7 @@ pub(super) fn unmanaged(desired: &DesiredGuest, sight: &Sight<'_>) -> Vec<String
     let pending = sight.config.pending.iter().filter(|(_, change)| **change != PendingChange::Delete);
     let keys = sight.config.current.keys().chain(pending.map(|(key, _)| key));
     let mut names: Vec<String> = keys
-        .filter(|key| !ITS_OWN.contains(&key.as_str()) && !desired.volumes.contains_key(*key))
+        .filter(|key| !normalize::is_proxmox_s_own(key) && !desired.volumes.contains_key(*key))
         .filter_map(|key| match normalize::field_of(key, kind) {
             Some(field) => (!desired.fields.contains_key(&field)).then(|| field.to_string()),
             None => Some(shortened(key)),
