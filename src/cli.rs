@@ -9,6 +9,7 @@ mod daemon;
 mod document;
 mod exit;
 mod help;
+mod in_hand;
 mod indent;
 mod journal;
 mod key_file;

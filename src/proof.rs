@@ -18,7 +18,7 @@ mod scratch;
 pub use self::backup::BackupOrder;
 pub use self::board::{Board, Opened};
 pub use self::pick::{Candidate, due, free_number};
-pub use self::progress::percent;
+pub use self::progress::Progress;
 pub use self::restore::TestOrder;
 
 use std::time::Duration;

@@ -15,6 +15,7 @@ use crate::daemon::{self, DaemonError};
 
 use self::follow::{Due, Follow};
 use super::exit::Exit;
+use super::in_hand::InHand;
 use super::line::{Given, Line, Stop};
 use super::page::Page;
 use super::print::Output;
@@ -101,9 +102,21 @@ fn pass(
     arguments: &ApplyArguments,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let is_shown = stdout().is_terminal();
-    let paint = if is_shown { Paint::of_terminal() } else { Paint::Plain };
-    let mut follow = Follow::of(before, &arguments.resources, is_shown);
+    let mut follow = Follow::of(before, &arguments.resources, InHand::on(&stdout()));
+    let passed = followed(socket, &mut follow, arguments, output);
+    output.piece(&follow.over());
+    let Some(status) = passed? else { return Ok(Exit::InputOutput) };
+    let paint = if stdout().is_terminal() { Paint::of_terminal() } else { Paint::Plain };
+    follow.summary(&status, arguments.json, paint, output)
+}
+
+/// The status at the end; `None`: nobody reads any more.
+fn followed(
+    socket: &Socket,
+    follow: &mut Follow,
+    arguments: &ApplyArguments,
+    output: &mut Output,
+) -> Result<Option<Value>, Failure> {
     let mut due = Due::of(&socket.post("/v1/reconcile", &[])?.good()?);
     loop {
         let status = socket.get("/v1/status")?.good()?;
@@ -114,11 +127,10 @@ fn pass(
             output.piece(&follow.news(&status));
         }
         if due.is_over(&status) {
-            output.piece(&follow.over());
-            return follow.summary(&status, arguments.json, paint, output);
+            return Ok(Some(status));
         }
         if output.is_over() {
-            return Ok(Exit::InputOutput);
+            return Ok(None);
         }
         // Nobody sends: it is the waiting that is wanted.
         crossbeam_channel::after(EVERY).recv().ok();

@@ -1,7 +1,7 @@
 //! `backup`: makes a backup of one guest now, and looks at what was made. Through the daemon when it runs, else by itself.
 //! What asking, waiting and telling have in common with `restore-test` is here.
 
-use std::io::{IsTerminal, stderr};
+use std::io::stderr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use crate::model::guest::Vmid;
 use crate::proof::document::{member, text, texts};
 
 use super::exit::Exit;
+use super::in_hand::InHand;
 use super::line::{Given, Line, Stop};
 use super::page::{Page, repeated};
 use super::print::Output;
@@ -19,7 +20,7 @@ use super::socket::Socket;
 use super::{Failure, Global, proving};
 
 /// Between two looks at how far it is.
-const EVERY: Duration = Duration::from_millis(500);
+pub(super) const EVERY: Duration = Duration::from_millis(500);
 
 pub(super) static PAGE: Page = Page {
     name: "backup",
@@ -130,7 +131,7 @@ fn ended(
     match asked(global, what, arguments, output) {
         // No daemon: whoever gets the lock does it himself.
         Err(failure) if matches!(failure.exit, Exit::TryAgain | Exit::Configuration) => {
-            proving::run(global, what, arguments)?.ok_or(failure)
+            proving::run(global, what, arguments, output)?.ok_or(failure)
         }
         job => job,
     }
@@ -151,32 +152,31 @@ fn asked(
     let storage = arguments.storage.as_ref().map(|storage| format!("?storage={}", encoded(storage)));
     let path = format!("/v1/{call}/{}{}", arguments.vmid, storage.unwrap_or_default());
     let asked: Value = socket.post(&path, &[])?.good()?;
-    let mut said = String::new();
-    loop {
+    let mut in_hand = InHand::on(&stderr());
+    let ended = loop {
         let document: Value = socket.get("/v1/proof")?.good()?;
         let mut jobs = member(&document, "jobs").as_array().into_iter().flatten();
         let Some(job) = jobs.find(|job| member(job, "job") == member(&asked, "job")) else {
             let what =
                 "the daemon was started anew meanwhile; see felhom-agent backups for what became of it";
-            return Err(Failure::text(Exit::Failed, what));
+            break Err(Failure::text(Exit::Failed, what));
         };
         if !member(job, "result").is_null() {
-            return Ok(job.clone());
+            break Ok(job.clone());
         }
-        tell(job, &mut said, arguments.json, output);
+        if !arguments.json {
+            output.aside(&told(job, &mut in_hand));
+        }
         // Nobody sends: it is the waiting that is wanted.
         crossbeam_channel::after(EVERY).recv().ok();
-    }
+    };
+    output.aside(&in_hand.over());
+    ended
 }
 
-/// How far it is, on standard error of a terminal, where it has changed.
-fn tell(job: &Value, said: &mut String, json: bool, output: &mut Output) {
-    let percent = member(job, "percent").as_u64().map(|percent| format!(" {percent} %")).unwrap_or_default();
-    let now = format!("{}{percent}", text(job, "phase"));
-    if now != *said && !json && stderr().is_terminal() {
-        output.complain(&now);
-    }
-    *said = now;
+/// How far it is, for standard error.
+pub(super) fn told(job: &Value, in_hand: &mut InHand) -> String {
+    in_hand.news(&[(text(job, "phase").to_owned(), member(job, "percent").as_u64())])
 }
 
 fn encoded(text: &str) -> String {

@@ -61,6 +61,9 @@ Options:
   -V, --version            prints the version
   --selftest[=task|=hub]   as selftest, selftest task, selftest hub
 
+Environment: FELHOM_AGENT_SECTION_KEY overrides a setting, as in
+FELHOM_AGENT_HUB_URL; NO_COLOR=1 switches colours off, which only terminals get.
+
 Ends with 0 in order, 1 failed, 2 wrong usage, 3 differences (plan --exit-code,
 apply), 73 another instance runs, 74 input or output failed, 75 nobody answered: try
 again, 77 permission missing, 78 configuration not in order.

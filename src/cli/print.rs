@@ -76,6 +76,13 @@ impl Output {
         }
     }
 
+    /// Says on standard error how it goes on. Whether somebody hears it is no matter.
+    pub(super) fn aside(&mut self, text: &str) {
+        if !text.is_empty() && !self.deaf && io::stderr().lock().write_all(text.as_bytes()).is_err() {
+            self.deaf = true;
+        }
+    }
+
     /// The exit code, unless the answer could not be delivered.
     pub(super) fn finish(self, exit: Exit) -> Exit {
         if self.failed && exit == Exit::InOrder { Exit::InputOutput } else { exit }

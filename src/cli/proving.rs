@@ -1,7 +1,11 @@
 //! A backup or a restore test in the foreground, where no daemon runs: under its lock, with its journal and its board, so that
 //! what a crash leaves is found by whoever comes next.
 
-use serde_json::Value;
+use std::io::stderr;
+use std::thread;
+
+use crossbeam_channel::RecvTimeoutError;
+use serde_json::{Value, json};
 
 use crate::clock;
 use crate::config::{self, Mode, Needs};
@@ -9,20 +13,28 @@ use crate::control::What;
 use crate::control::brake::{Brake, LocalBrake};
 use crate::control::store::{FoundNote, Store};
 use crate::execute::Executor;
-use crate::journal::{Identity, Journal};
+use crate::journal::{Identity, Journal, OpenIntent};
 use crate::lanes::{Limits, Permits};
 use crate::model::guest::{GuestId, GuestKind};
 use crate::model::step::Purpose;
 use crate::paths::{StateDir, StateError};
-use crate::proof::{self, BackupOrder, Board, Opened, Prover, TestOrder};
+use crate::proof::document::put;
+use crate::proof::{self, BackupOrder, Board, Opened, Progress, Prover, TestOrder};
 use crate::pve::Client;
 
 use super::backup::ProveArguments;
 use super::exit::Exit;
-use super::{Failure, Global, plan, pve_failure};
+use super::in_hand::InHand;
+use super::print::Output;
+use super::{Failure, Global, backup, plan, pve_failure};
 
 /// The job as it ended; `None`: somebody else holds the lock.
-pub(super) fn run(global: &Global, what: What, arguments: &ProveArguments) -> Result<Option<Value>, Failure> {
+pub(super) fn run(
+    global: &Global,
+    what: What,
+    arguments: &ProveArguments,
+    output: &mut Output,
+) -> Result<Option<Value>, Failure> {
     let config = config::load(&global.sources(), Needs::PROXMOX)?;
     let state = StateDir::open(&config.agent.state_dir)?;
     let _lock = match state.lock() {
@@ -84,11 +96,12 @@ pub(super) fn run(global: &Global, what: What, arguments: &ProveArguments) -> Re
     let desired = desired.iter().flat_map(|state| &state.guests);
     let proof = desired.clone().find(|desired| desired.guest == guest).map(|desired| desired.proof.clone());
     let proof = proof.unwrap_or_default();
-    match what {
+    let prove = || match what {
         What::Backup => {
             let named = proof.backup.and_then(|plan| plan.storage);
             let storage = arguments.storage.clone().or(named);
             prover.back_up(&BackupOrder { guest, storage, younger_s: None });
+            Ok(())
         }
         What::RestoreTest => {
             let made = journal.made();
@@ -103,7 +116,44 @@ pub(super) fn run(global: &Global, what: What, arguments: &ProveArguments) -> Re
             };
             let scratch = GuestId::new(guest.kind, scratch);
             prover.test(&TestOrder { guest, scratch, plan: proof.restore_test.unwrap_or_default() });
+            Ok(())
         }
+    };
+    if arguments.json {
+        prove()?;
+    } else {
+        let progress = Progress::new(connection.clone());
+        let told = || (board.job(job), journal.open_intents());
+        beside(&told, &progress, output, prove)?;
     }
     Ok(board.job(job))
+}
+
+/// Does the work, and says beside it how far it is.
+fn beside(
+    told: &(dyn Fn() -> (Option<Value>, Vec<OpenIntent>) + Sync),
+    progress: &Progress,
+    output: &mut Output,
+    work: impl FnOnce() -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    thread::scope(|scope| {
+        let (done, is_done) = crossbeam_channel::bounded::<()>(0);
+        let teller = move || {
+            let mut in_hand = InHand::on(&stderr());
+            // Nobody sends: what is waited for is the end.
+            while is_done.recv_timeout(backup::EVERY) == Err(RecvTimeoutError::Timeout) {
+                let (Some(mut job), intents) = told() else { continue };
+                if let Some((_, percent)) = progress.of(&intents).first() {
+                    put(&mut job, "percent", json!(percent));
+                }
+                output.aside(&backup::told(&job, &mut in_hand));
+            }
+            output.aside(&in_hand.over());
+        };
+        // Without a thread it is done in silence.
+        let teller = thread::Builder::new().name("progress".to_owned()).spawn_scoped(scope, teller);
+        let ended = work();
+        drop((done, teller));
+        ended
+    })
 }

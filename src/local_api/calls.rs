@@ -16,14 +16,13 @@ use super::request::Fault;
 use crate::control::asked::Planned;
 use crate::control::{self, Asked, Event, Query, What};
 use crate::journal::Journal;
-use crate::model::guest::{GuestId, Vmid};
+use crate::model::guest::Vmid;
 use crate::model::op::{OpId, RejectCode, Rejected, Via};
 use crate::model::time::Timestamp;
 use crate::ops::{Door, Submitted};
 use crate::plan::{GuestPlan, text};
-use crate::proof::document::{member, put};
-use crate::proof::{self, Board, Opened};
-use crate::pve;
+use crate::proof::document::{member, put, text as told};
+use crate::proof::{Board, Opened, Progress};
 use crate::reporter::{Collector, Sequence, Source};
 use crate::status::{AgentStatus, ResourceStatus};
 
@@ -61,6 +60,7 @@ pub struct Desk {
     journal: Arc<Journal>,
     report: Source,
     board: Arc<Board>,
+    progress: Progress,
     started_at: Timestamp,
     /// One report is collected at a time; they are counted apart from those for the hub.
     reporting: Mutex<Sequence>,
@@ -103,7 +103,8 @@ impl Desk {
         board: Arc<Board>,
         started_at: Timestamp,
     ) -> Self {
-        Self { control, door, journal, report, board, started_at, reporting: Mutex::default() }
+        let progress = Progress::new(report.connection.clone());
+        Self { control, door, journal, report, board, progress, started_at, reporting: Mutex::default() }
     }
 
     /// Which call is meant, if there is one and this peer may make it.
@@ -173,7 +174,15 @@ impl Desk {
 
     fn status(&self) -> Answer {
         let Some(state) = self.state() else { return silent() };
-        let local = Local::of(&state, &self.journal, self.started_at);
+        let mut local = Local::of(&state, &self.journal, self.started_at);
+        local.jobs = self.board.under_way();
+        let percents = self.progress.of(&self.journal.open_intents());
+        for task in &mut local.tasks {
+            let percent = percents.iter().find(|(upid, _)| upid == told(task, "upid"));
+            if let Some((_, percent)) = percent {
+                put(task, "percent", json!(percent));
+            }
+        }
         Answer::json(200, &StatusDocument { status: &state.status, local })
     }
 
@@ -286,20 +295,18 @@ impl Desk {
     /// What is known of backups and restore tests; how far a task has come is asked of the node now.
     fn proof(&self) -> Answer {
         let mut document = self.board.document();
+        let intents = self.journal.open_intents();
+        let percents = self.progress.of(&intents);
         let jobs = document.get_mut("jobs").and_then(Value::as_array_mut);
         for job in jobs.into_iter().flatten().filter(|job| member(job, "result").is_null()) {
-            if let Some(percent) = self.percent(job) {
+            let guest = told(job, "guest");
+            let mut its = intents.iter().filter(|intent| intent.guest.to_string() == guest);
+            let upid = its.find_map(|intent| intent.upid.as_ref());
+            if let Some((_, percent)) = percents.iter().find(|(task, _)| Some(task) == upid) {
                 put(job, "percent", json!(percent));
             }
         }
         Answer::json(200, &document)
-    }
-
-    fn percent(&self, job: &Value) -> Option<u64> {
-        let guest: GuestId = member(job, "guest").as_str()?.parse().ok()?;
-        let upid = self.journal.open_intents_of(guest).into_iter().find_map(|intent| intent.upid)?;
-        let client = pve::Client::new(&self.report.connection).ok()?;
-        proof::percent(&client.task_log_tail(&upid.parse().ok()?).ok()?)
     }
 }
 

@@ -32,6 +32,9 @@ pub struct Local {
     pub busy: Vec<GuestId>,
     /// Steps that have begun and not ended, with their tasks.
     pub tasks: Vec<Value>,
+    /// Backups and restore tests that have not ended, with their phases.
+    #[serde(default)]
+    pub jobs: Vec<Value>,
     pub reports: ReportFacts,
     pub journal: Standing,
     pub clock: Standing,
@@ -122,6 +125,7 @@ impl Local {
             reads: answer.reads,
             busy: answer.busy.clone(),
             tasks: journal.open_intents().iter().map(task).collect(),
+            jobs: Vec::new(),
             reports: ReportFacts {
                 arrived: answer.reports.arrived,
                 failed: answer.reports.failed,

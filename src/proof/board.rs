@@ -207,6 +207,11 @@ impl Board {
         self.lock().jobs.iter().find(|one| *member(one, "job") == json!(job)).cloned()
     }
 
+    /// The jobs that have not ended.
+    pub fn under_way(&self) -> Vec<Value> {
+        self.lock().jobs.iter().filter(|job| member(job, "result").is_null()).cloned().collect()
+    }
+
     /// Everything: `{"jobs": […], "backups": {…}, "restore_tests": […]}`.
     pub fn document(&self) -> Value {
         let inner = self.lock();

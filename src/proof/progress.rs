@@ -1,8 +1,89 @@
-//! How far a task has come, where its log tells it.
+//! How far tasks have come, where their logs tell it. The node is asked only when somebody looks, and then seldom.
+//!
+//! *Owns* a connection of its own, so that nobody who works waits for whoever looks. Two private locks; it calls nobody back.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::journal::OpenIntent;
+use crate::model::step::Step;
+use crate::pve::{Client, Connection};
+
+/// Whoever looks waits no longer than this for a node that is slow.
+const WITHIN: Duration = Duration::from_secs(3);
+/// Between two questions to the node, however often somebody looks; and after one that was not answered.
+const EVERY: Duration = Duration::from_secs(1);
+const AFTER_SILENCE: Duration = Duration::from_secs(15);
+
+#[derive(Debug)]
+pub struct Progress {
+    connection: Connection,
+    /// Held by whoever asks the node.
+    client: Mutex<Option<Client>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    asked_again: Option<Instant>,
+    /// By task.
+    percents: Vec<(String, u64)>,
+}
+
+impl Progress {
+    pub fn new(mut connection: Connection) -> Self {
+        connection.timeout = connection.timeout.min(WITHIN);
+        Self { connection, client: Mutex::new(None), known: Mutex::default() }
+    }
+
+    /// The percentage of each task of these that tells one.
+    pub fn of(&self, intents: &[OpenIntent]) -> Vec<(String, u64)> {
+        let tasks: Vec<&str> = intents.iter().filter(|one| is_long(&one.step)).filter_map(upid).collect();
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = || known().asked_again.is_none_or(|again| again <= Instant::now());
+        if !tasks.is_empty() && is_due() {
+            // While somebody else asks, what was told last is good enough.
+            if let Ok(mut client) = self.client.try_lock() {
+                let told = self.ask(&mut client, &tasks);
+                let pause = if told.is_some() { EVERY } else { AFTER_SILENCE };
+                *known() = Known {
+                    asked_again: Instant::now().checked_add(pause),
+                    percents: told.unwrap_or_default(),
+                };
+            }
+        }
+        let mut percents = known().percents.clone();
+        percents.retain(|(upid, _)| tasks.contains(&upid.as_str()));
+        percents
+    }
+
+    fn ask(&self, client: &mut Option<Client>, tasks: &[&str]) -> Option<Vec<(String, u64)>> {
+        if client.is_none() {
+            *client = Client::new(&self.connection).ok();
+        }
+        let client = client.as_ref()?;
+        let mut told = Vec::new();
+        for upid in tasks {
+            let Ok(task) = upid.parse() else { continue };
+            let log = client.task_log_tail(&task).ok()?;
+            told.extend(percent(&log).map(|percent| ((*upid).to_owned(), percent)));
+        }
+        Some(told)
+    }
+}
+
+fn upid(intent: &OpenIntent) -> Option<&str> {
+    intent.upid.as_deref()
+}
+
+/// What moves a guest's data.
+fn is_long(step: &Step) -> bool {
+    matches!(step, Step::Backup { .. } | Step::Make { .. } | Step::RestoreOver { .. })
+}
 
 /// The last percentage that the log tells: `INFO:  12% (1.2 GiB of 10.0 GiB) in 3s, …` of a VM's backup, `progress 12% (read …)`
 /// of its restore. A container's archive tells none.
-pub fn percent(log: &[String]) -> Option<u64> {
+fn percent(log: &[String]) -> Option<u64> {
     log.iter().rev().find_map(|line| {
         let rest = line.strip_prefix("INFO:").or_else(|| line.strip_prefix("progress"))?;
         let (number, rest) = rest.trim_start().split_once('%')?;

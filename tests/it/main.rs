@@ -43,6 +43,7 @@ mod source;
 mod stage;
 mod stories;
 mod strace;
+mod terminal;
 mod tools;
 mod vectors;
 mod volumes;

@@ -280,7 +280,8 @@ fn the_local_facts_fit_their_schema_in_both_directions() {
     let standing = |state: &str| json!({"state": state, "message": "m"});
     let full = json!({
         "pid": 1, "started_at": TIME, "halt": {"by": "kill_switch", "message": "m", "remedy": "r"}, "proxmox": standing("unreachable"), "looks": 1, "looked_at": TIME, "looking": true, "reads": 1, "busy": ["lxc/101"],
-        "tasks": [{"guest": "lxc/101", "what": "start lxc/101", "since": TIME, "upid": "u"}],
+        "tasks": [{"guest": "lxc/101", "what": "start lxc/101", "since": TIME, "upid": "u", "percent": 12}],
+        "jobs": [{"job": 1, "what": "backup", "vmid": 101, "guest": "lxc/101", "phase": "backing up", "since": TIME}],
         "reports": {"arrived": 1, "failed": 1, "last_arrived_at": TIME}, "journal": standing("no_destructive"),
         "clock": standing("untrusted"), "doubts": [{"guest": "lxc/101", "at": TIME, "what": "w", "message": "m"}],
         "ops": {"floor": TIME, "open": [full_op()]},

@@ -8,11 +8,9 @@ use crate::plan::safe;
 use super::super::Failure;
 use super::super::document::{list, number, text, word};
 use super::super::exit::Exit;
+use super::super::in_hand::InHand;
 use super::super::print::Output;
 use super::super::status::{Paint, resources};
-
-/// Puts the cursor back to the beginning of the line and clears it.
-const AGAIN: &str = "\r\u{1b}[K";
 
 /// When everything has been looked at that was asked for.
 #[derive(Debug)]
@@ -51,15 +49,13 @@ pub(super) struct Follow {
     only: Vec<String>,
     /// What was said, or was so before it began.
     said: Vec<String>,
-    /// On a terminal one line shows what is in hand.
-    is_live: bool,
-    is_line_open: bool,
+    in_hand: InHand,
 }
 
 impl Follow {
     /// What is so before the beginning is no news.
-    pub(super) fn of(status: &Value, only: &[String], is_live: bool) -> Self {
-        let mut follow = Self { only: only.to_owned(), said: Vec::new(), is_live, is_line_open: false };
+    pub(super) fn of(status: &Value, only: &[String], in_hand: InHand) -> Self {
+        let mut follow = Self { only: only.to_owned(), said: Vec::new(), in_hand };
         follow.said = follow.deeds(status).into_iter().map(|(key, _)| key).collect();
         follow
     }
@@ -76,7 +72,7 @@ impl Follow {
             .collect()
     }
 
-    /// The lines that are new; on a terminal, the one below them that shows what is in hand.
+    /// The lines that are new, and how far it is with what is in hand.
     pub(super) fn news(&mut self, status: &Value) -> String {
         let mut news = String::new();
         for (key, line) in self.deeds(status) {
@@ -86,30 +82,17 @@ impl Follow {
                 news.push('\n');
             }
         }
-        let tasks = list(status, "/local/tasks").iter().map(in_hand);
-        let tasks: Vec<String> = tasks.collect();
-        if !self.is_live {
-            for task in tasks {
-                let line = format!("begun: {task}");
-                if !self.said.contains(&line) {
-                    news.push_str(&line);
-                    news.push('\n');
-                    self.said.push(line);
-                }
-            }
-            return news;
+        if !news.is_empty() {
+            news.insert_str(0, &self.over());
         }
-        let before = self.over();
-        if !tasks.is_empty() {
-            self.is_line_open = true;
-            return format!("{before}{news}{AGAIN}in hand: {}", tasks.join(", "));
-        }
-        format!("{before}{news}")
+        let tasks = list(status, "/local/tasks").iter();
+        let tasks: Vec<_> = tasks.map(|task| (text(task, "/what"), number(task, "/percent"))).collect();
+        news + &self.in_hand.news(&tasks)
     }
 
     /// Takes the line away that shows what is in hand.
     pub(super) fn over(&mut self) -> String {
-        if std::mem::take(&mut self.is_line_open) { AGAIN.to_owned() } else { String::new() }
+        self.in_hand.over()
     }
 
     pub(super) fn summary(
@@ -160,9 +143,4 @@ impl Follow {
             _ => Exit::Failed,
         })
     }
-}
-
-fn in_hand(task: &Value) -> String {
-    let percent = number(task, "/percent").map(|percent| format!(", {percent} %"));
-    format!("{}{}", text(task, "/what"), percent.unwrap_or_default())
 }

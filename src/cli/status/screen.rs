@@ -154,7 +154,14 @@ impl Screen {
         self.fact("work", Mood::Good, if busy.is_empty() { "nothing in hand" } else { &busy });
         for task in list(status, "/local/tasks") {
             let (what, since) = (text(task, "/what"), self.since(task, "/since"));
-            self.line(&format!("            {what}, for {since}  {}", text(task, "/upid")));
+            let percent = number(task, "/percent").map(|percent| format!(", {percent} %"));
+            let percent = percent.unwrap_or_default();
+            self.line(&format!("            {what}{percent}, for {since}  {}", text(task, "/upid")));
+        }
+        for job in list(status, "/local/jobs") {
+            let (what, guest) = (text(job, "/what").replace('_', " "), shown(job, "/vmid"));
+            let (phase, since) = (text(job, "/phase"), self.since(job, "/since"));
+            self.line(&format!("            {what} of {guest}: {phase}, for {since}"));
         }
     }
 
@@ -316,7 +323,8 @@ mod tests {
             "pid": 4711, "started_at": "2026-11-21T11:50:00Z",
             "halt": {"by": "kill_switch", "message": "the kill switch /x is there", "remedy": "remove /x"},
             "proxmox": {"state": "reachable"}, "looks": 3, "looked_at": "2026-11-21T11:59:58Z", "busy": ["lxc/101"],
-            "tasks": [{"guest": "lxc/101", "what": "start lxc/101", "since": "2026-11-21T11:59:48Z", "upid": "UPID:pve:1"}],
+            "tasks": [{"guest": "lxc/101", "what": "start lxc/101", "since": "2026-11-21T11:59:48Z", "upid": "UPID:pve:1", "percent": 12}],
+            "jobs": [{"job": 1, "what": "restore_test", "vmid": 200, "phase": "restoring", "since": "2026-11-21T11:58:00Z"}],
             "reports": {"arrived": 3, "failed": 1, "last_arrived_at": "2026-11-21T11:58:00Z"},
             "journal": {"state": "no_destructive", "message": "segment 2 is damaged"}, "clock": {"state": "trusted"},
             "doubts": [{"guest": "lxc/105", "at": "2026-11-21T11:00:00Z", "what": "start lxc/105", "message": "look at it"}],
@@ -347,7 +355,8 @@ mod tests {
               clock     trusted
               reports   3 arrived, 1 failed, the last 2 min ago
               work      lxc/101
-                        start lxc/101, for 12 s  UPID:pve:1
+                        start lxc/101, 12 %, for 12 s  UPID:pve:1
+                        restore test of 200: restoring, for 2 min
 
             conditions
               Ready           false     10 s  ResourcesHeld database

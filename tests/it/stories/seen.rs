@@ -21,7 +21,10 @@ pub(super) fn plan(stage: &Stage, document: &Path) -> String {
 /// What a command prints, and how it ends.
 pub(super) fn command(stage: &Stage, line: &str) -> String {
     let ended = stage.run(&line.split(' ').collect::<Vec<_>>());
-    let text = format!("{}{}", ended.stdout, ended.stderr);
+    // How far it is comes when it comes.
+    let aside = |line: &&str| !line.starts_with("in hand: ");
+    let said: Vec<&str> = ended.stderr.lines().filter(aside).collect();
+    let text = format!("{}{}", ended.stdout, said.join("\n"));
     let end = ended.code.filter(|code| *code != 0).map_or_else(String::new, |code| format!("exit {code}\n"));
     plain(stage, &format!("$ felhom-agent {line}\n{}\n{end}", text.trim_end()))
 }
