@@ -12,6 +12,7 @@ mod lxc;
 pub mod map;
 pub mod net;
 pub mod property_string;
+mod rule;
 pub mod sort;
 pub mod startup;
 pub mod tags;
@@ -43,6 +44,8 @@ pub struct Row {
     /// Proxmox lets the key be deleted, and its absence means what the schema says.
     deletable: bool,
     pub takes_effect: TakesEffect,
+    /// What else is to be known of it, as a sentence.
+    says: &'static str,
     /// Privileges a token needs for the write: on `/vms/{vmid}`, unless the path is named.
     pub privileges: &'static [Privilege],
 }
@@ -55,7 +58,7 @@ const fn plain(
     takes_effect: TakesEffect,
     privileges: &'static [Privilege],
 ) -> Row {
-    Row { field, key, sort, default, deletable: true, takes_effect, privileges }
+    Row { field, key, sort, default, deletable: true, takes_effect, says: "", privileges }
 }
 
 /// Brought back to its default by a write.
@@ -146,6 +149,10 @@ pub fn creation(desired: &DesiredGuest, tag_case: tags::TagCase) -> Vec<(&'stati
 }
 
 impl Row {
+    const fn saying(self, says: &'static str) -> Self {
+        Self { says, ..self }
+    }
+
     pub fn is_numbered(&self) -> bool {
         matches!(self.field, Field::Net(_) | Field::IpConfig(_))
     }

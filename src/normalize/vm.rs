@@ -99,8 +99,8 @@ pub(super) static ROWS: [Row; 28] = [
     plain(Field::CpuLimit, "cpulimit", Sort::Decimal(128), "0", AtOnce, CPU),
     plain(Field::CpuUnits, "cpuunits", Sort::Units(262_144), "100", AtOnce, CPU),
     plain(Field::MemoryMb, "memory", Sort::Memory(16, super::MAX_MEMORY_MB), "512", AtNextStart, MEMORY),
-    // Absent: as much as memory; 0: no ballooning.
-    plain(Field::BalloonMb, "balloon", Sort::Number(0, super::MAX_MEMORY_MB), "", AtOnce, MEMORY),
+    plain(Field::BalloonMb, "balloon", Sort::Number(0, super::MAX_MEMORY_MB), "", AtOnce, MEMORY)
+        .saying("without it as much as memory; 0 is no ballooning"),
     plain(Field::OnBoot, "onboot", Sort::Flag, "0", AtOnce, OPTIONS),
     plain(Field::Startup, "startup", Sort::Startup, "", AtOnce, STARTUP),
     plain(Field::Protection, "protection", Sort::Flag, "0", AtOnce, OPTIONS),
@@ -117,5 +117,5 @@ pub(super) static ROWS: [Row; 28] = [
     plain(Field::CloudInitUser, "ciuser", Sort::Text(&form::LINE), "", AtOnce, CLOUD_INIT),
     plain(Field::CloudInitKeys, "sshkeys", Sort::List(&SSH_KEYS), "", AtOnce, CLOUD_INIT),
     plain(Field::IpConfig(0), "ipconfig", Sort::Map(&net::IP_CONFIG), "", AtOnce, NETWORK),
-    plain(Field::Net(0), "net", Sort::Map(&net::VM), "", AtOnce, NETWORK),
+    plain(Field::Net(0), "net", Sort::Map(&net::VM), "", AtOnce, NETWORK).saying(net::ADDRESS_STAYS),
 ];

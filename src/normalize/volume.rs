@@ -69,6 +69,56 @@ pub fn options(key: &str) -> impl Iterator<Item = &'static Opt> {
     OPTIONS.iter().filter(move |option| option.on.contains(&stem(key)))
 }
 
+impl Takes {
+    fn says(self) -> String {
+        match self {
+            Self::Flag => "true or false".to_owned(),
+            Self::Discard => "true (Proxmox's on) or false (ignore)".to_owned(),
+            Self::Words(words) => format!("one of {}", words.join(", ")),
+            Self::Path => "an absolute path in the guest".to_owned(),
+        }
+    }
+}
+
+/// The rule of a volume, or of one thing said of it, in plain words.
+pub fn rule(key: &str, part: Option<&str>) -> Vec<String> {
+    let option = options(key).find(|option| Some(option.name) == part);
+    let (is, more) = match (part, option) {
+        (_, Some(option)) => (
+            option.takes.says(),
+            match option.default {
+                "" => "while it is not there, it is as Proxmox or the storage does it".to_owned(),
+                default => format!("while it is not there, it is {}", option.shown(default)),
+            },
+        ),
+        (Some("size_gb"), _) => (
+            "whole GiB; a volume is grown by a resize of its own, at once".to_owned(),
+            "it is never made smaller".to_owned(),
+        ),
+        (Some("storage"), _) => (
+            "the storage that the volume is on".to_owned(),
+            "a volume is not moved: another storage is refused".to_owned(),
+        ),
+        (Some("bind"), _) => (
+            "a folder of the node in place of a volume".to_owned(),
+            "only root@pam itself may set it, and no token".to_owned(),
+        ),
+        _ => (
+            "compared in storage, size and the options that are said; the others stay in the write as they were read"
+                .to_owned(),
+            "a volume that is missing is made; one that should not be there is detached by a signed operation only"
+                .to_owned(),
+        ),
+    };
+    let takes_effect = match part {
+        Some("size_gb") => "a running guest has the room at once",
+        _ => "a running guest takes a write of it at its next start",
+    };
+    let needs =
+        "to write it a token needs VM.Config.Disk on the guest, and for a new volume Datastore.AllocateSpace";
+    vec![is, more, takes_effect.to_owned(), needs.to_owned()]
+}
+
 impl Opt {
     /// The one word for a value that was read, or for none.
     pub fn canonical<'a>(&self, read: Option<&'a str>) -> &'a str
