@@ -19,6 +19,7 @@ mod check;
 mod field;
 mod folder;
 mod guest;
+mod place;
 mod policy;
 mod proof;
 mod provision;
@@ -29,6 +30,7 @@ mod volume;
 
 pub use check::{Faults, faults};
 pub use folder::bundle;
+pub use volume::is_managed as is_volume;
 
 pub use resource::is_id;
 pub use told::{Told, document, told};
@@ -129,15 +131,19 @@ pub fn read(
             guests: Vec::new(),
             refused: Vec::new(),
             claimed: Vec::new(),
+            places: Map::new(),
         },
     };
     match folder::pieces(&document)? {
-        None => reading.piece(bytes, document)?,
+        None => reading.piece(None, bytes, document)?,
         Some(pieces) => {
             for (file, text) in pieces {
-                json(text.as_bytes()).and_then(|document| reading.piece(text.as_bytes(), document)).map_err(
-                    |error| ManifestError::InFile { file: file.to_owned(), error: Box::new(error) },
-                )?;
+                json(text.as_bytes())
+                    .and_then(|document| reading.piece(Some(file), text.as_bytes(), document))
+                    .map_err(|error| ManifestError::InFile {
+                        file: file.to_owned(),
+                        error: Box::new(error),
+                    })?;
             }
         }
     }
@@ -181,7 +187,7 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     /// The whole document, or one file of a folder. Of the generations the highest counts.
-    fn piece(&mut self, bytes: &[u8], mut document: Json) -> Result<(), ManifestError> {
+    fn piece(&mut self, file: Option<&str>, bytes: &[u8], mut document: Json) -> Result<(), ManifestError> {
         if document.first(ENVELOPE).is_some() {
             let payload = (self.open)(bytes).map_err(|message| ManifestError::Signature { message })?;
             document = json(&payload)?;
@@ -191,9 +197,12 @@ impl Reading<'_> {
         }
         let head = Head::read(&document, self.host_id, self.now).map_err(|fault| *fault)?;
         self.desired.generation = self.desired.generation.max(head.generation);
-        for (index, resource) in (self.taken.ids.len()..).zip(head.resources) {
-            let id = resource::id(resource, index);
+        let before = self.taken.ids.len();
+        for (index, resource) in head.resources.iter().enumerate() {
+            let id = resource::id(resource, before + index);
             self.taken.claim(&id, resource::vmid(resource))?;
+            let place = place::of(resource, file, head.generation, index);
+            self.desired.places.insert(id.clone(), place);
             match resource::read(resource, &id, &head.defaults) {
                 Ok(guest) => self.desired.guests.push(guest),
                 Err(refused) => self.desired.refused.push(*refused),

@@ -11,6 +11,7 @@ pub mod op;
 pub mod outcome;
 pub mod permissions;
 pub mod sorted;
+pub mod spelling;
 pub mod step;
 pub mod time;
 pub mod volume;

@@ -5,6 +5,7 @@
 use std::ffi::OsStr;
 
 use super::line::{Given, Stop};
+use crate::model::spelling::distance;
 
 /// What every command takes; handled where words are read, in `line.rs`.
 pub(super) const GLOBAL: &[&str] = &["--config FILE", "--set SECTION.KEY=VALUE", "--help"];
@@ -101,41 +102,9 @@ fn hint(typed: &str, known: impl Iterator<Item = &'static str>) -> String {
     near.map(|(_, word)| format!(", did you mean {word}?")).unwrap_or_default()
 }
 
-/// How many letters must be put in, taken out or changed to make one word the other.
-fn distance(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.chars().count()).collect();
-    for (number, letter) in from.chars().enumerate() {
-        let mut left = number + 1;
-        let mut next = vec![left];
-        for (other, above) in to.chars().zip(row.windows(2)) {
-            let &[diagonal, above] = above else { break };
-            left = (diagonal + usize::from(letter != other)).min(above + 1).min(left + 1);
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{distance, repeated};
-
-    #[test]
-    fn the_distance_counts_letters_put_in_taken_out_and_changed() {
-        for (from, to, expected) in [
-            ("plan", "plan", 0),
-            ("plann", "plan", 1),
-            ("pla", "plan", 1),
-            ("plin", "plan", 1),
-            ("paln", "plan", 2),
-            ("", "pin", 3),
-            ("pin", "", 3),
-            ("größe", "grösse", 2),
-        ] {
-            assert_eq!(distance(from, to), expected, "{from} {to}");
-        }
-    }
+    use super::repeated;
 
     #[test]
     fn what_may_be_a_secret_is_not_repeated() {

@@ -55,6 +55,7 @@ pub fn faults(bytes: &[u8], host_id: Option<&str>, now: Timestamp) -> Faults {
         guests: Vec::new(),
         refused: Vec::new(),
         claimed: Vec::new(),
+        places: crate::model::sorted::Map::new(),
     };
     let mut taken = Taken::default();
     for (index, mut one) in resources.into_iter().enumerate() {

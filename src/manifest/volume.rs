@@ -56,7 +56,7 @@ pub(super) fn read(spec: &mut Object<'_>, kind: GuestKind) -> Result<Volumes, Fa
 }
 
 /// Whether a volume at this key can be named in a manifest.
-pub(super) fn is_managed(kind: GuestKind, key: &str) -> bool {
+pub fn is_managed(kind: GuestKind, key: &str) -> bool {
     is_key(kind, key) || (kind == GuestKind::Lxc && key == "rootfs")
 }
 

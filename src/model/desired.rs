@@ -5,11 +5,13 @@ use std::fmt;
 use super::guest::{GuestId, Vmid};
 use crate::model::sorted::{Map, Set};
 
+pub mod place;
 pub mod policy;
 pub mod proof;
 pub mod provision;
 pub mod volume;
 
+pub use place::Place;
 pub use policy::Policy;
 pub use proof::Proof;
 pub use provision::Provision;
@@ -324,4 +326,6 @@ pub struct DesiredState {
     pub refused: Vec<RefusedResource>,
     /// Every vmid that a resource names, those of refused ones included.
     pub claimed: Vec<Vmid>,
+    /// Where each resource was said, by its id.
+    pub places: Map<String, Place>,
 }

@@ -212,7 +212,14 @@ fn plan_all(guests: &[(DesiredGuest, Guest)]) -> super::Plan {
 
 fn state(guests: &[(DesiredGuest, Guest)]) -> DesiredState {
     let guests = guests.iter().map(|(desired, _)| desired.clone()).collect();
-    DesiredState { generation: 1, sha256: String::new(), guests, refused: Vec::new(), claimed: Vec::new() }
+    DesiredState {
+        generation: 1,
+        sha256: String::new(),
+        guests,
+        refused: Vec::new(),
+        claimed: Vec::new(),
+        places: Map::new(),
+    }
 }
 
 fn seen(guests: &[(DesiredGuest, Guest)]) -> NodeObservation {
