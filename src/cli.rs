@@ -8,6 +8,7 @@ mod config;
 mod daemon;
 mod document;
 mod exit;
+mod explain;
 mod help;
 mod in_hand;
 mod indent;
@@ -54,6 +55,7 @@ use self::backup::ProveArguments;
 use self::backups::BackupsArguments;
 use self::config::ConfigCommand;
 pub use self::exit::Exit;
+use self::explain::ExplainArguments;
 use self::journal::JournalCommand;
 use self::keygen::KeygenArguments;
 use self::keyring::KeyringCommand;
@@ -90,6 +92,7 @@ enum Command {
     Apply(ApplyArguments),
     Report(ReportArguments),
     Status(StatusArguments),
+    Explain(ExplainArguments),
     Selftest(SelftestArguments),
     Config(ConfigCommand),
     Journal(JournalCommand),
@@ -121,6 +124,7 @@ impl Command {
             "adopt" => AdoptArguments::parse(line).map(Self::Adopt),
             "apply" => ApplyArguments::parse(line).map(Self::Apply),
             "status" => StatusArguments::parse(line).map(Self::Status),
+            "explain" => ExplainArguments::parse(line).map(Self::Explain),
             "report" => ReportArguments::parse(line).map(Self::Report),
             "backup" => {
                 ProveArguments::parse(line, &backup::PAGE).map(|asked| Self::Prove(What::Backup, asked))
@@ -282,6 +286,7 @@ fn run_command(global: &Global, command: &Command, output: &mut Output) -> Resul
         Command::Adopt(arguments) => adopt::run(global, arguments, output),
         Command::Apply(arguments) => apply::run(global, arguments, output),
         Command::Status(arguments) => status::run(global, arguments, output),
+        Command::Explain(arguments) => explain::run(global, arguments, output),
         Command::Report(arguments) => report::run(global, arguments, output),
         Command::Prove(what, arguments) => backup::run(global, *what, arguments, output),
         Command::Backups(arguments) => backups::run(global, arguments, output),

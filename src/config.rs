@@ -291,4 +291,13 @@ impl Config {
     pub fn show(&self) -> &Shown {
         &self.shown
     }
+
+    /// Where the desired state comes from, in words.
+    pub fn desired_from(&self) -> String {
+        match (&self.desired, &self.hub) {
+            (DesiredSource::None, _) | (DesiredSource::Hub, None) => "none".to_owned(),
+            (DesiredSource::File { path, .. }, _) => path.display().to_string(),
+            (DesiredSource::Hub, Some(hub)) => format!("the hub {}", hub.url),
+        }
+    }
 }

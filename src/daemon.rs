@@ -143,11 +143,7 @@ fn say_start(config: &Config, host_id: &str) {
         let node = proxmox.node.as_deref().unwrap_or("the local one");
         format!("node {node} at {} as {}", proxmox.url, proxmox.token_id)
     });
-    let desired = match &config.desired {
-        DesiredSource::None => "none".to_owned(),
-        DesiredSource::File { path, .. } => path.display().to_string(),
-        DesiredSource::Hub => "the hub".to_owned(),
-    };
+    let desired = config.desired_from();
     log::info!(
         "felhom-agent {}: host {host_id}, {hub}, {node}, reconcile every {} s, desired state from {desired}",
         env!("CARGO_PKG_VERSION"),
@@ -387,6 +383,7 @@ fn setup(
     Setup {
         host_id: host_id.to_owned(),
         store: Store::new(state.clone()),
+        source: config.desired_from(),
         only: config.agent.only.clone(),
         plan: plan::Settings {
             shutdown_timeout_s: config.agent.guest_shutdown_s,

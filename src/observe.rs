@@ -60,6 +60,7 @@ pub fn node(client: &Client, managed: &[GuestId]) -> NodeObservation {
         }
         node.guests.insert(guest.vmid, GuestObservation { presence, config, live: None });
     }
+    node.name = client.known_node().unwrap_or_default().to_owned();
     node
 }
 

@@ -5,7 +5,7 @@
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::model::desired::{DesiredState, RefusedResource};
+use crate::model::desired::{DesiredGuest, DesiredState, RefusedResource};
 use crate::model::drift::Drift;
 use crate::model::guest::{GuestId, RunState, Vmid};
 use crate::model::hold::Hold;
@@ -17,6 +17,7 @@ use crate::normalize::tags::TagCase;
 use crate::status::ResourceState;
 
 mod diff;
+pub mod explain;
 mod fields;
 mod guest;
 mod holds;
@@ -67,6 +68,8 @@ impl Default for Settings {
 /// All that was seen of the node in one look.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodeObservation {
+    /// The node's name; empty while nobody knows it.
+    pub name: String,
     /// Of the guests that the desired state names. Looked for by vmid in both lists, so that a vmid of the other kind shows.
     pub guests: Map<Vmid, GuestObservation>,
     /// Every guest of both lists.
@@ -161,14 +164,15 @@ pub struct PlanFailure {
 
 /// Plans the whole node: the guests that are named by vmid, and nothing for the others.
 pub fn plan(desired: &DesiredState, seen: &NodeObservation, settings: &Settings) -> Plan {
-    let mut guests: Vec<GuestPlan> = desired
-        .guests
-        .iter()
-        .map(|guest| match seen.guests.get(&guest.guest.vmid) {
-            Some(observation) => plan_guest(guest, observation, settings),
-            None => guest::unobserved(guest),
-        })
-        .collect();
+    let planned =
+        |guest: &DesiredGuest| Some(plan_guest(guest, seen.guests.get(&guest.guest.vmid)?, settings));
+    whole(desired, seen, desired.guests.iter().filter_map(planned).collect())
+}
+
+/// The same of guests that were planned already; those that are not among them were not looked at.
+pub fn whole(desired: &DesiredState, seen: &NodeObservation, mut guests: Vec<GuestPlan>) -> Plan {
+    let unseen = desired.guests.iter().filter(|guest| !seen.guests.contains_key(&guest.guest.vmid));
+    guests.extend(unseen.map(guest::unobserved));
     guests.sort_unstable_by_key(|guest| guest.guest);
     let named =
         |listed: &&ListedGuest| desired.guests.iter().any(|guest| guest.guest.vmid == listed.guest.vmid);

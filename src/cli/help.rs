@@ -3,8 +3,8 @@
 use super::line::{Given, Line, Stop};
 use super::page::{Page, repeated};
 use super::{
-    adopt, apply, backup, backups, config, daemon, journal, keygen, keyring, manifest, op, pin, plan, report,
-    restore_test, selftest, status, version,
+    adopt, apply, backup, backups, config, daemon, explain, journal, keygen, keyring, manifest, op, pin,
+    plan, report, restore_test, selftest, status, version,
 };
 
 pub(super) static PROGRAM: Page = Page {
@@ -15,6 +15,7 @@ pub(super) static PROGRAM: Page = Page {
         "apply",
         "adopt",
         "status",
+        "explain",
         "report",
         "backup",
         "restore-test",
@@ -42,6 +43,7 @@ Commands:
   apply     carries that out now, in the foreground
   adopt     prints guests that are there as resources, to be managed as they are
   status    shows what the daemon knows: conditions, resources, work in hand
+  explain   tells why a guest, or one field of it, is treated as it is
   report    collects the host report and prints it
   backup    makes a backup of a guest and looks at it
   restore-test  restores the newest backup beside its guest, and destroys it again
@@ -85,10 +87,11 @@ Example: felhom-agent help selftest task
 ",
 };
 
-pub(super) static PAGES: [&Page; 38] = [
+pub(super) static PAGES: [&Page; 39] = [
     &PROGRAM,
     &daemon::PAGE,
     &status::PAGE,
+    &explain::PAGE,
     &plan::PAGE,
     &apply::PAGE,
     &adopt::PAGE,

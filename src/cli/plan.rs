@@ -12,7 +12,7 @@ use crate::model::guest::GuestId;
 use crate::observe;
 use crate::ops::trust;
 use crate::paths::StateDir;
-use crate::plan::{self, Plan, Settings, preflight, text};
+use crate::plan::{self, NodeObservation, Plan, Settings, preflight, text};
 use crate::pve::Client;
 use crate::source::Found;
 use crate::source::file::FileSource;
@@ -71,7 +71,7 @@ pub(super) fn run(global: &Global, arguments: &PlanArguments, output: &mut Outpu
     let config = config::load(&global.sources(), Needs::PROXMOX)?;
     super::begin(&config, output);
     let desired = desired(&config)?;
-    let plan = planned(&config, &desired)?;
+    let Looked { plan, .. } = looked(&config, &desired)?;
     if arguments.json {
         output.json(&plan);
     } else {
@@ -135,7 +135,14 @@ fn from_hub(config: &Config, host_id: &str) -> Result<Vec<u8>, Failure> {
     }
 }
 
-fn planned(config: &Config, desired: &DesiredState) -> Result<Plan, Failure> {
+/// A look at the node, and what would be done by it.
+pub(super) struct Looked {
+    pub(super) node: NodeObservation,
+    pub(super) settings: Settings,
+    pub(super) plan: Plan,
+}
+
+pub(super) fn looked(config: &Config, desired: &DesiredState) -> Result<Looked, Failure> {
     let Some(proxmox) = &config.proxmox else {
         return Err(Failure::text(Exit::Configuration, "proxmox is not configured"));
     };
@@ -158,5 +165,5 @@ fn planned(config: &Config, desired: &DesiredState) -> Result<Plan, Failure> {
             preflight::check(guest, &granted, &proxmox.token_id);
         }
     }
-    Ok(plan)
+    Ok(Looked { node: seen, settings, plan })
 }

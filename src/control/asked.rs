@@ -1,6 +1,7 @@
 //! What control answers to other threads: the reporter and the local socket. From memory, and never waiting for them.
 
 use crossbeam_channel::Sender;
+use serde_json::Value;
 
 use super::{AUDIT_TAIL, Control, Looking};
 use crate::clock;
@@ -10,6 +11,7 @@ use crate::model::hold::Halt;
 use crate::model::op::ClockTrust;
 use crate::model::sorted::Set;
 use crate::model::time::Timestamp;
+use crate::plan::explain::{Known, Unknown, explain};
 use crate::plan::{self, NodeObservation, Plan};
 use crate::status::AgentStatus;
 use crate::status::condition::Reach;
@@ -21,6 +23,8 @@ pub enum Query {
     State(Sender<Answer>),
     /// What would be done, by the last look at the node; nothing before the first.
     Plan(Sender<Option<Planned>>),
+    /// One resource, or one of its fields: `web`, `web.memory_mb`.
+    Explain(String, Sender<Result<Value, Unknown>>),
     /// Look at the desired state and the node now.
     Refresh(Sender<Due>),
 }
@@ -57,7 +61,7 @@ pub struct Answer {
     pub audit: Vec<AuditEntry>,
     pub clock: ClockTrust,
     /// Oldest first.
-    pub restore_tests: Vec<serde_json::Value>,
+    pub restore_tests: Vec<Value>,
 }
 
 /// The reports of this process, by whether the hub took them.
@@ -87,6 +91,7 @@ impl Control {
         match query {
             Query::State(reply) => drop(reply.try_send(self.answer())),
             Query::Plan(reply) => drop(reply.try_send(self.planned())),
+            Query::Explain(name, reply) => drop(reply.try_send(self.explained(&name))),
             Query::Refresh(reply) => {
                 self.refresh();
                 // The look that is under way may have begun before.
@@ -117,13 +122,33 @@ impl Control {
         }
     }
 
+    fn explained(&self, name: &str) -> Result<Value, Unknown> {
+        let Some(desired) = self.keeper.state() else {
+            let message = "there is no desired state".to_owned();
+            return Err(Unknown { code: "unknown_resource", message });
+        };
+        let planned = self.planned();
+        let look = self.seen.as_ref().zip(planned.as_ref());
+        let known = Known {
+            desired,
+            source: &self.setup.source,
+            settings: &self.setup.plan,
+            look: look.map(|(seen, planned)| (&seen.node, &planned.plan, seen.at)),
+            statuses: &self.status.resources,
+            halt: self.brake.halt().map(Halt::into_hold),
+            busy: &self.book.busy(),
+        };
+        explain(&known, name)
+    }
+
     fn planned(&self) -> Option<Planned> {
         let Seen { node, at } = self.seen.as_ref()?;
-        let mut plan = plan::plan(self.keeper.state()?, node, &self.setup.plan);
+        let look = self.plans(node);
+        let guests = look.iter().map(|(_, plan)| plan.clone()).collect();
+        let mut plan = plan::whole(self.keeper.state()?, node, guests);
         for guest in &mut plan.guests {
             self.worker.rights.check_known(guest, &self.setup.work.connection.token_id);
         }
-        let look = self.plans(node);
         for guest in &mut plan.guests {
             let wanted = self.keeper.guests().iter().find(|wanted| wanted.guest == guest.guest);
             let (Some(wanted), Some(seen)) = (wanted, node.guests.get(&guest.guest.vmid)) else { continue };

@@ -97,8 +97,8 @@ fn blind(request: &Request, began: Instant, fault: ReadFault) -> Look {
     };
     let node = NodeObservation {
         guests: request.guests.iter().map(|guest| (guest.vmid, unseen())).collect(),
-        listed: Vec::new(),
         faults: vec![fault.clone()],
+        ..NodeObservation::default()
     };
     Look { node, reach: Reach::Unreachable(fault.message), tag_case: None, began }
 }

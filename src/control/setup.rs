@@ -14,6 +14,8 @@ use crate::plan;
 pub struct Setup {
     pub host_id: String,
     pub store: store::Store,
+    /// Where the desired state comes from, in words.
+    pub source: String,
     /// The resources that are converged; all if empty.
     pub only: Vec<String>,
     pub plan: plan::Settings,

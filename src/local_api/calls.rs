@@ -16,15 +16,14 @@ use super::request::Fault;
 use crate::control::asked::Planned;
 use crate::control::{self, Asked, Event, Query, What};
 use crate::journal::Journal;
-use crate::model::guest::Vmid;
+use crate::model::guest::{GuestId, Vmid};
 use crate::model::op::{OpId, RejectCode, Rejected, Via};
 use crate::model::time::Timestamp;
 use crate::ops::{Door, Submitted};
-use crate::plan::{GuestPlan, text};
 use crate::proof::document::{member, put, text as told};
 use crate::proof::{Board, Opened, Progress};
 use crate::reporter::{Collector, Sequence, Source};
-use crate::status::{AgentStatus, ResourceStatus};
+use crate::status::AgentStatus;
 
 /// Control answers from memory: if it cannot within this, it is not well.
 const CONTROL_WITHIN: Duration = Duration::from_secs(2);
@@ -72,26 +71,6 @@ struct StatusDocument<'a> {
     #[serde(flatten)]
     status: &'a AgentStatus,
     local: Local,
-}
-
-/// The document of `/v1/explain/{resource}`.
-#[derive(Serialize)]
-struct Explanation<'a> {
-    resource: &'a str,
-    status: &'a ResourceStatus,
-    /// As of the last look at the node; absent for a resource that was refused, and before the first look.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    plan: Option<&'a GuestPlan>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    looked_at: Option<Timestamp>,
-    /// It is being worked on.
-    busy: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    doubt: Option<DoubtFacts>,
-    /// Accepted operations on it that have not ended.
-    ops: Vec<OpFacts>,
-    /// The plan in words.
-    text: String,
 }
 
 impl Desk {
@@ -200,35 +179,21 @@ impl Desk {
         }
     }
 
-    fn explain(&self, resource: &str) -> Answer {
-        let (Some(state), Some(planned)) = (self.state(), self.ask(Query::Plan)) else { return silent() };
-        let Some((id, status)) = named(&state.status, resource) else {
-            let known: Vec<&str> = state.status.resources.keys().map(String::as_str).take(20).collect();
-            let message = if known.is_empty() {
-                "there is no desired state, or it names no resource".to_owned()
-            } else {
-                format!("no such resource in the desired state; there are {}", known.join(", "))
-            };
-            return Answer::error(404, "unknown_resource", &message);
+    /// What control knows of it, and what the journal does: a step in doubt, accepted operations that have not ended.
+    fn explain(&self, name: &str) -> Answer {
+        let mut told = match self.ask(|reply| Query::Explain(name.to_owned(), reply)) {
+            None => return silent(),
+            Some(Err(unknown)) => return Answer::error(404, unknown.code, &unknown.message),
+            Some(Ok(told)) => told,
         };
-        let guests = planned.as_ref().map(|planned| planned.plan.guests.as_slice()).unwrap_or_default();
-        let plan = guests.iter().find(|guest| guest.resource_id == id);
-        let guest = plan.map(|plan| plan.guest);
-        let is_of_it = |op: &OpFacts| guest.is_some() && op.guest == guest;
-        let Local { doubts, ops, .. } = Local::of(&state, &self.journal, self.started_at);
-        Answer::json(
-            200,
-            &Explanation {
-                resource: id,
-                status,
-                plan,
-                looked_at: planned.as_ref().map(|planned| planned.looked_at),
-                busy: guest.is_some_and(|guest| state.busy.contains(&guest)),
-                doubt: doubts.into_iter().find(|doubt| Some(doubt.guest) == guest),
-                ops: ops.open.into_iter().filter(is_of_it).collect(),
-                text: plan.map(text::render_guest).unwrap_or_default(),
-            },
-        )
+        let guest: Option<GuestId> = member(&told, "guest").as_str().and_then(|guest| guest.parse().ok());
+        let doubt = self.journal.doubts().into_iter().find(|(doubted, _)| Some(*doubted) == guest);
+        if let Some((guest, doubt)) = doubt {
+            put(&mut told, "doubt", json!(DoubtFacts::of(guest, doubt)));
+        }
+        let ops = self.journal.ops_open().into_iter().filter(|op| op.guest.is_some() && op.guest == guest);
+        put(&mut told, "ops", json!(ops.map(OpFacts::of).collect::<Vec<_>>()));
+        Answer::json(200, &told)
     }
 
     /// Collected now, apart from the reporter's: whoever asks here delays no heartbeat, and the hub hears nothing of it.
@@ -316,17 +281,6 @@ fn silent() -> Answer {
         CONTROL_WITHIN.as_secs()
     );
     Answer::error(503, "control_silent", &message)
-}
-
-/// By its id, or by the number of its guest.
-fn named<'a>(status: &'a AgentStatus, name: &str) -> Option<(&'a str, &'a ResourceStatus)> {
-    let is_its_number =
-        |status: &ResourceStatus| status.details.vmid.is_some_and(|vmid| vmid.to_string() == name);
-    let resources = &status.resources;
-    let found = resources.get_key_value(name);
-    found
-        .or_else(|| resources.iter().find(|(_, status)| is_its_number(status)))
-        .map(|(id, status)| (id.as_str(), status))
 }
 
 fn route(target: &str) -> Result<Call, Answer> {

@@ -199,7 +199,7 @@ impl Standing {
 }
 
 impl DoubtFacts {
-    fn of(guest: GuestId, doubt: Doubt) -> Self {
+    pub(super) fn of(guest: GuestId, doubt: Doubt) -> Self {
         let Doubt { at, what, message } = doubt;
         Self { guest, at, what, message }
     }

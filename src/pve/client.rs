@@ -96,6 +96,11 @@ impl Client {
         }
     }
 
+    /// The node's name, if it was said or asked for already.
+    pub fn known_node(&self) -> Option<&str> {
+        self.node.get().map(String::as_str)
+    }
+
     /// Ends a call in progress on another thread, and refuses new ones.
     pub fn shutdown(&self) {
         self.agent.shutdown();

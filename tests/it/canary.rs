@@ -159,7 +159,7 @@ const HELP: [&str; 9] = [
     "version",
 ];
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "status",
     "status --json",
     "config check",
@@ -168,6 +168,7 @@ const COMMANDS: [&str; 16] = [
     "adopt --all",
     "plan",
     "plan --json --exit-code",
+    "explain guest-101.memory_mb",
     "report",
     "report --send",
     "selftest",

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::stage::{Ended, HOST_ID, HUB_KEY, Stage, lxc, manifest, program, write};
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "journal",
     "journal verify",
     "journal show",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 16] = [
     "daemon",
     "adopt",
     "plan",
+    "explain",
     "report",
     "selftest",
     "selftest task",

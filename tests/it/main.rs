@@ -18,6 +18,7 @@ mod consent;
 mod crash;
 mod daemon;
 mod documents;
+mod explain;
 mod faults;
 mod fields;
 mod hub;

@@ -104,6 +104,7 @@ impl Rig {
             host_id: HOST.to_owned(),
             only: Vec::new(),
             store: Store::new(StateDir::open(kit.state.path()).unwrap()),
+            source: "the test".to_owned(),
             plan: plan::Settings::default(),
             reconcile: Duration::from_secs(60),
             hub: false,

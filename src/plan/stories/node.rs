@@ -25,6 +25,7 @@ fn a_whole_node_is_planned_by_vmid() {
         guests: [(web.id.vmid, web.look()), (db.id.vmid, db.look())].into(),
         listed: vec![stranger.clone()],
         faults: vec![fault("unreachable", "the list of VMs could not be read")],
+        ..NodeObservation::default()
     };
     let plan = plan(&state, &seen, &Settings::default());
     expect![[r#"
