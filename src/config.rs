@@ -65,6 +65,8 @@ pub struct Sources {
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
+    /// `hub.host_id`, with or without a hub; `None`: the one minted into the state directory.
+    pub host_id: Option<String>,
     pub hub: Option<HubSettings>,
     pub proxmox: Option<ProxmoxSettings>,
     pub agent: AgentSettings,
@@ -82,8 +84,6 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HubSettings {
     pub url: Address,
-    /// `None`: the one minted into the state directory.
-    pub host_id: Option<String>,
     pub api_key: Secret,
     pub poll: Duration,
     pub timeout: Duration,

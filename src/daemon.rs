@@ -104,8 +104,8 @@ pub fn run(config: Config, sources: &Sources) -> Result<(), DaemonError> {
 }
 
 fn host_id(config: &Config, state: &StateDir) -> Result<String, StateError> {
-    match config.hub.as_ref().and_then(|hub| hub.host_id.clone()) {
-        Some(host_id) => Ok(host_id),
+    match &config.host_id {
+        Some(host_id) => Ok(host_id.clone()),
         None => state.host_id(),
     }
 }
@@ -452,8 +452,7 @@ fn reload(old: &Config, sources: &Sources, host_id: &str) -> Reload {
         Ok(new) => new,
         Err(error) => return bad(&error.to_string()),
     };
-    let host = |config: &Config| config.hub.as_ref().and_then(|hub| hub.host_id.clone());
-    if new.agent.state_dir != old.agent.state_dir || host(&new) != host(old) {
+    if new.agent.state_dir != old.agent.state_dir || new.host_id != old.host_id {
         return bad("agent.state_dir and hub.host_id cannot change while the agent runs; restart it");
     }
     if new.agent.log != old.agent.log {

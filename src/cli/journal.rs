@@ -211,9 +211,8 @@ impl Place {
             Some(state_dir) => (state_dir.to_owned(), String::new()),
             None => {
                 let config = config::load(&global.sources(), Needs::NOTHING)?;
-                let named = config.hub.and_then(|hub| hub.host_id);
                 let minted = StateDir::known_host_id_in(&config.agent.state_dir)?;
-                (config.agent.state_dir, named.or(minted).unwrap_or_default())
+                (config.agent.state_dir, config.host_id.or(minted).unwrap_or_default())
             }
         };
         if !state_dir.is_dir() {

@@ -99,8 +99,8 @@ pub(super) fn desired(config: &Config) -> Result<DesiredState, Failure> {
 }
 
 pub(super) fn host_id(config: &Config) -> Result<String, Failure> {
-    if let Some(host_id) = config.hub.as_ref().and_then(|hub| hub.host_id.clone()) {
-        return Ok(host_id);
+    if let Some(host_id) = &config.host_id {
+        return Ok(host_id.clone());
     }
     StateDir::known_host_id_in(&config.agent.state_dir)?.ok_or_else(|| {
         let what = "this host has no id yet, and a desired state names the host it is for: set hub.host_id, or start \

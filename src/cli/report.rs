@@ -82,8 +82,8 @@ pub(super) fn run(
 
 /// The host id; only a report that is sent mints one.
 fn host_id(config: &Config, mint: bool, output: &mut Output) -> Result<String, Failure> {
-    if let Some(host_id) = config.hub.as_ref().and_then(|hub| hub.host_id.clone()) {
-        return Ok(host_id);
+    if let Some(host_id) = &config.host_id {
+        return Ok(host_id.clone());
     }
     if mint {
         return Ok(StateDir::open(&config.agent.state_dir)?.host_id()?);

@@ -35,6 +35,7 @@ pub(super) fn resolve(
     let shown = Shown::of(&layers);
     let mut resolver = Resolver { layers, credentials };
     resolver.check_every_text();
+    let host_id = resolver.text("hub.host_id");
     let hub = resolver.hub(needs.hub);
     let proxmox = resolver.proxmox(needs.proxmox);
     let agent = resolver.agent();
@@ -45,7 +46,19 @@ pub(super) fn resolve(
     let limits = resolver.limits();
     let Layers { mut faults, warnings, .. } = resolver.layers;
     if faults.is_empty() {
-        return Ok(Config { hub, proxmox, agent, desired, cloudflared, ops, proof, limits, warnings, shown });
+        return Ok(Config {
+            host_id,
+            hub,
+            proxmox,
+            agent,
+            desired,
+            cloudflared,
+            ops,
+            proof,
+            limits,
+            warnings,
+            shown,
+        });
     }
     faults.sort_by_key(|fault| match &fault.origin {
         Some(Origin::File { line, .. }) => *line,
@@ -157,7 +170,6 @@ impl Resolver<'_> {
         let api_key = self.secret("hub.api_key", "hub.api_key_file", "hub's key");
         Some(HubSettings {
             url: url?,
-            host_id: self.text("hub.host_id"),
             api_key: api_key?,
             poll: self.seconds("hub.poll_seconds"),
             timeout: self.seconds("hub.timeout_seconds"),

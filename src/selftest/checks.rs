@@ -226,9 +226,8 @@ fn storage(bench: &mut Bench) -> Vec<Verdict> {
 /// The desired state as far as it can be had; `None` where there is none.
 fn desired(bench: &Bench) -> Result<Option<DesiredState>, Verdict> {
     let config = &bench.config;
-    let configured = config.hub.as_ref().and_then(|hub| hub.host_id.clone());
-    let host_id = match configured {
-        Some(host_id) => Some(host_id),
+    let host_id = match &config.host_id {
+        Some(host_id) => Some(host_id.clone()),
         None => StateDir::known_host_id_in(&config.agent.state_dir)
             .map_err(|error| failed(error.to_string(), "see who may read the state directory"))?,
     };
@@ -284,7 +283,7 @@ fn desired_state(bench: &mut Bench) -> Vec<Verdict> {
 fn hub(bench: &mut Bench) -> Vec<Verdict> {
     let Some(hub) = &bench.config.hub else { return vec![skipped("no hub is configured")] };
     let known = StateDir::known_host_id_in(&bench.config.agent.state_dir).ok().flatten();
-    let Some(host_id) = hub.host_id.clone().or(known) else {
+    let Some(host_id) = bench.config.host_id.clone().or(known) else {
         return vec![warning(
             "this host has no id yet, under which the hub could know it",
             "set hub.host_id, or start the daemon once",

@@ -289,4 +289,10 @@ fn one_resource_needs_no_host_id_and_a_document_does() {
     assert_eq!(stage.run(&["adopt", "101"]).json(0)["id"], json!("db"));
     assert_eq!(stage.run(&["adopt", "--all"]).expect(78, &["this host has no id yet"]).stdout, "");
     assert!(!stage.state_dir().exists());
+    // A host may have a name without having a hub.
+    stage.configure(|config| config["hub"] = json!({"host_id": "alone"}));
+    let document = stage.run(&["adopt", "--all"]);
+    assert_eq!(document.json(0)["host_id"], json!("alone"));
+    stage.write("desired.json", &document.stdout);
+    stage.run(&["plan", "--exit-code"]).expect(0, &["in order"]);
 }
