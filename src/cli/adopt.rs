@@ -17,7 +17,7 @@ use crate::observe;
 use crate::ops::trust;
 use crate::paths::StateDir;
 use crate::plan::{self, NodeObservation, Settings, safe};
-use crate::pve::Client;
+use crate::pve::{Client, PveError, View};
 
 use super::exit::Exit;
 use super::line::{Given, Line, Stop};
@@ -100,7 +100,7 @@ pub(super) fn run(global: &Global, arguments: &AdoptArguments, output: &mut Outp
     let seen = observe::node(&client, &wanted);
     let mut adoption = Adoption::of(&config, host_id.as_deref(), output);
     for guest in &wanted {
-        adoption.take(*guest, &seen, output);
+        adoption.take(&client, *guest, &seen, output);
     }
     if wanted.is_empty() {
         adoption.miss(
@@ -217,7 +217,7 @@ impl Adoption {
         }
     }
 
-    fn take(&mut self, guest: GuestId, seen: &NodeObservation, output: &mut Output) {
+    fn take(&mut self, client: &Client, guest: GuestId, seen: &NodeObservation, output: &mut Output) {
         let Some(look) = seen.guests.get(&guest.vmid) else { return };
         let (row, config) = match (&look.presence, &look.config) {
             (Presence::Listed(row), Reading::Known(config)) => (row, config),
@@ -252,7 +252,11 @@ impl Adoption {
                 None
             }
         };
-        let told = manifest::told(guest, config);
+        let mut told = manifest::told(guest, config);
+        match raw_lines(client, guest) {
+            Ok(lines) => told.unsaid.extend(lines),
+            Err(error) => say(&format!("whether it has raw lxc lines could not be read: {error}")),
+        }
         if !told.unsaid.is_empty() {
             let unsaid = safe(&told.unsaid.join(", "));
             say(&format!("not managed, because a manifest cannot say it, and stays as it is: {unsaid}"));
@@ -307,6 +311,17 @@ impl Adoption {
         }
         Ok(())
     }
+}
+
+/// The names of a container's raw `lxc.*` lines, which Proxmox leaves out where it tells what is pending.
+fn raw_lines(client: &Client, guest: GuestId) -> Result<Set<String>, PveError> {
+    let lines = match guest.kind {
+        GuestKind::Lxc => client.config(guest, View::Current)?.values.remove("lxc"),
+        GuestKind::Qemu => None,
+    };
+    let lines: Value = lines.and_then(|lines| serde_json::from_str(&lines).ok()).unwrap_or_default();
+    let name = |line: &Value| Some(line.get(0)?.as_str()?.to_owned());
+    Ok(lines.as_array().into_iter().flatten().filter_map(name).collect())
 }
 
 /// The desired state of the configuration, if it is a file that is there. A hub is not asked: it may be away.

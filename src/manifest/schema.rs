@@ -130,7 +130,7 @@ fn keyword_holds(root: &Value, schema: &Value, keyword: &str, rule: &Value, foun
     }
 }
 
-fn schema_takes(document: &Value) -> bool {
+pub(super) fn schema_takes(document: &Value) -> bool {
     holds(schema(), schema(), document)
 }
 

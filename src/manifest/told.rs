@@ -195,8 +195,9 @@ mod tests {
         let told = told(guest, &config);
         let unsaid = told.unsaid.join(" ");
         let resource = told.resource("a", Some(WantedRun::Running));
-        let document = document("h", 1, std::slice::from_ref(&resource)).to_string();
-        let state = manifest::parse(document.as_bytes(), "h", Timestamp::from_unix(0)).unwrap();
+        let document = document("h", 1, std::slice::from_ref(&resource));
+        assert!(manifest::schema::schema_takes(&document), "{document:#}");
+        let state = manifest::parse(document.to_string().as_bytes(), "h", Timestamp::from_unix(0)).unwrap();
         assert_eq!(state.refused, []);
         let listed = ListedGuest {
             guest,

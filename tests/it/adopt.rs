@@ -173,7 +173,10 @@ fn one_guest_is_one_resource_and_what_it_cannot_say_is_named() {
     assert_eq!(spec["mounts"], mounts);
     ended.expect(
         0,
-        &["lxc/300: not managed", "dev0, env, hookscript, mp2.size_gb, mp2.mountoptions, unused0"],
+        &[
+            "lxc/300: not managed",
+            "dev0, env, hookscript, mp2.size_gb, mp2.mountoptions, unused0, lxc.cap.drop",
+        ],
     );
 
     let ended = stage.run(&["adopt", "301"]);
