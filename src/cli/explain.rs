@@ -11,6 +11,7 @@ use crate::clock;
 use crate::config::{self, Needs};
 use crate::model::sorted::Map;
 use crate::plan::explain::{Known, explain};
+use crate::proof::document::put;
 
 use self::words::render;
 use super::exit::Exit;
@@ -123,5 +124,7 @@ fn alone(global: &Global, name: &str, output: &mut Output) -> Result<Value, Fail
         halt: None,
         busy: &[],
     };
-    explain(&known, name).map_err(|unknown| Failure::text(Exit::Failed, unknown.message))
+    let mut told = explain(&known, name).map_err(|unknown| Failure::text(Exit::Failed, unknown.message))?;
+    put(&mut told, "daemon", false.into());
+    Ok(told)
 }

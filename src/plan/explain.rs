@@ -131,6 +131,10 @@ impl<'a> Case<'a> {
         told.insert("said_in".to_owned(), said_in(known, &desired.resource_id, ""));
         put(told, "status", self.status().map(document));
         put(told, "halt", known.halt.as_ref().map(document));
+        let place = known.desired.places.get(&desired.resource_id);
+        let beside = place.iter().flat_map(|place| &place.beside);
+        let beside = beside.filter_map(|name| Some((name.clone(), member::named(name)?.value(desired)?)));
+        told.insert("beside".to_owned(), Value::Object(beside.collect()));
         put(told, "plan", self.plan.map(document));
         let fields: Vec<Value> = self.targets().map(|target| line(self, &target)).collect();
         told.insert("fields".to_owned(), Value::Array(fields));

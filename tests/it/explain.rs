@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::socket::get;
-use crate::stage::{Daemon, Stage, lxc, vm};
+use crate::stage::{Daemon, HOST_ID, Stage, lxc, manifest, vm};
 
 fn ignoring(mut resource: Value, fields: &[&str]) -> Value {
     resource["ignore"] = json!(fields);
@@ -179,6 +179,23 @@ fn the_call_that_is_announced_is_the_one_that_is_made_and_then_it_waits_for_the_
     assert_eq!(standing(&waits), ("pending_reboot", "restart_never"), "{waits:#}");
     assert_eq!((&waits["read"]["value"], &waits["read"]["next_start"]["value"]), (&json!(64), &json!(128)));
     stage.run(&["explain", "200.memory_mb"]).expect(0, &["next start  128", "to go on: restart it by hand"]);
+}
+
+#[test]
+fn where_it_was_said_is_a_file_of_a_folder_or_the_hub() {
+    let stage = Stage::new(|_| {});
+    let one = |vmid: u32| manifest(4, &json!([lxc(vmid, json!({"cores": 2}))])).to_string();
+    std::fs::create_dir(stage.path("desired.d")).expect("a folder can be made");
+    stage.write("desired.d/10-web.json", &one(100));
+    stage.write("desired.d/20-db.json", &one(101));
+    let folder = stage.path("desired.d");
+    stage.configure(|config| config["desired"] = json!({"folder": folder}));
+    let said = format!("{}/20-db.json, generation 4, resources[0].spec.cores", folder.display());
+    stage.run(&["explain", "101.cores"]).expect(0, &[&said]);
+    stage.configure(|config| config["desired"] = json!({}));
+    stage.hub.publish(HOST_ID, &manifest(4, &json!([lxc(100, json!({"cores": 2}))])));
+    let said = format!("the hub {}", stage.hub.url());
+    stage.run(&["explain", "100.cores"]).expect(0, &[said.trim_end_matches('/'), "resources[0].spec.cores"]);
 }
 
 #[test]

@@ -53,6 +53,9 @@ impl Page {
 
     fn resource(&mut self, told: &Value) {
         self.said_in(told);
+        for (name, value) in told.get("beside").and_then(Value::as_object).into_iter().flatten() {
+            self.fact(&safe(name), &shown(value, ""));
+        }
         self.fact("refused", &text(told, "/refused"));
         let state = word(told, "/status/state").replace('_', " ");
         if let Some(since) = time(told, "/status/since") {
@@ -151,10 +154,10 @@ impl Page {
         self.fact("happens", &text(told, "/happens"));
         self.fact("", &text(told, "/step/reason"));
         if let Some(why_not) = told.get("why_not") {
-            self.reason("not yet", why_not);
+            self.reason("not done", why_not);
         }
-        if word(told, "/busy") == "true" || told.get("busy") == Some(&Value::Bool(true)) {
-            self.fact("now", "it is being worked on");
+        if told.get("busy") == Some(&Value::Bool(true)) {
+            self.fact("busy", "it is being worked on");
         }
         self.looked(told);
     }
@@ -182,7 +185,9 @@ impl Page {
 
     fn looked(&mut self, told: &Value) {
         if let Some(at) = time(told, "/looked_at") {
-            self.fact("looked at", &format!("{at}, {} s ago", self.now.seconds_since(at)));
+            let alone =
+                if told.get("daemon") == Some(&Value::Bool(false)) { "; no daemon was asked" } else { "" };
+            self.fact("looked at", &format!("{at}, {} s ago{alone}", self.now.seconds_since(at)));
         }
     }
 }
@@ -204,7 +209,7 @@ fn row(field: &Value) -> [String; 5] {
             let step = step.split(':').next().unwrap_or_default();
             if step.is_empty() { standing.replace('_', " ") } else { step.to_owned() }
         }
-        (_, reason) => format!("not yet: {}", safe(reason)),
+        (_, reason) => format!("not done: {}", safe(reason)),
     };
     let now =
         if field.pointer("/read/fault").is_some() { "not known".to_owned() } else { cell("/read/value") };

@@ -6,10 +6,10 @@ use super::member::{Member, said};
 use super::outlook::{Standing, What, outlook};
 use super::target::Target;
 use super::{Case, put, said_in};
-use crate::model::desired::{Ensure, Field, Value, Volume, Wanted};
+use crate::model::desired::{DriftPolicy, Ensure, Field, Value, Volume, Wanted};
 use crate::model::guest::RunState;
 use crate::model::observed::{GuestConfig, Presence, Reading};
-use crate::model::volume::{first_part, size, storage, volid};
+use crate::model::volume::{first_part, parts, size, storage, volid};
 use crate::normalize::{self, Context, Row, volume};
 
 const GIB: u64 = 1 << 30;
@@ -57,6 +57,7 @@ fn of_row(case: &Case<'_>, field: Field, part: Option<&str>, told: &mut Members<
     };
     let standing = match (&wanted, config(case)) {
         (None, _) => Standing::Unmanaged,
+        (Some(_), None) if is_nowhere(case) => Standing::Differs,
         (Some(_), None) => Standing::NotRead,
         (Some((value, _)), Some(config)) => {
             let value = row.canonical(value, context);
@@ -120,6 +121,11 @@ fn runs(case: &Case<'_>) -> bool {
     case.plan.is_some_and(|plan| plan.run_state != RunState::Stopped)
 }
 
+/// There is nothing of it: whatever is wanted is not there.
+fn is_nowhere(case: &Case<'_>) -> bool {
+    case.seen.is_some_and(|seen| seen.presence == Presence::Nowhere)
+}
+
 /// What the node answered, as it was and as it is understood; what waits for the next start apart.
 fn reading(case: &Case<'_>, key: &str, shown: &dyn Fn(Option<&str>) -> Free) -> Option<Free> {
     let call = format!("GET {}", case.path("/pending"));
@@ -154,15 +160,17 @@ fn of_volume(case: &Case<'_>, key: &str, part: Option<&str>, told: &mut Members<
         told.insert("said_in".to_owned(), said_in(case.known, &desired.resource_id, &path));
     }
     told.insert("key".to_owned(), key.into());
-    let shown =
-        |text: Option<&str>| of_volume_read(key, text.map(|text| read_volume(key, text)).as_ref(), part);
+    let shown = |text: Option<&str>| {
+        of_volume_read(key, text.map(|text| read_volume(key, text, Some(text))).as_ref(), part)
+    };
     put(told, "read", reading(case, key, &shown));
     told.insert("rule".to_owned(), volume::rule(key, part).into());
     let standing = match (&wanted, config(case)) {
         (None, _) => Standing::Unmanaged,
+        (Some(_), None) if is_nowhere(case) => Standing::Differs,
         (Some(_), None) => Standing::NotRead,
         (Some(wanted), Some(config)) => {
-            let there = next_volume(key, config);
+            let there = config.merged(key).map(|text| read_volume(key, text, config.with_size(key)));
             let part_differs =
                 |name: &str, wanted: &Free| *wanted != of_volume_read(key, there.as_ref(), Some(name));
             let differs = match (wanted, part) {
@@ -204,35 +212,23 @@ fn of_volume_read(key: &str, read: Option<&Free>, part: Option<&str>) -> Free {
     })
 }
 
-/// What the next start makes of it. A change that is pending may tell an older size.
-fn next_volume(key: &str, config: &GuestConfig) -> Option<Free> {
-    let merged = config.merged(key)?;
-    let mut next = read_volume(key, merged);
-    let current = config.current.get(key).filter(|text| first_part(text) == first_part(merged));
-    let size = current.and_then(|text| read_volume(key, text).get("size_gb").cloned());
-    if let (Some(size), Some(parts)) = (size, next.as_object_mut()) {
-        parts.insert("size_gb".to_owned(), size);
-    }
-    Some(next)
-}
-
-/// As the manifest would say it; options that are as they are by default are left out.
-fn read_volume(key: &str, text: &str) -> Free {
+/// As the manifest would say it, with the size that `sized` tells; options that are as they are by default are left out.
+fn read_volume(key: &str, text: &str, sized: Option<&str>) -> Free {
     let volid = volid(text);
-    let bytes = size(text);
+    let bytes = sized.and_then(size);
     let bind = volid.is_none().then(|| first_part(text).into());
     let gib = bytes.map(|bytes| match bytes % GIB {
         0 => json!(bytes / GIB),
         _ => json!(format!("{bytes} bytes")),
     });
-    let parts = [("bind", bind), ("storage", volid.map(|volid| storage(volid).into())), ("size_gb", gib)];
+    let said_parts =
+        [("bind", bind), ("storage", volid.map(|volid| storage(volid).into())), ("size_gb", gib)];
     let options = volume::options(key).map(|option| {
-        let named = |part: &str| Some(part.strip_prefix(option.key)?.strip_prefix('=')?.to_owned());
-        let read = text.split(',').skip(1).find_map(named);
-        let is = option.canonical(read.as_deref());
+        let read = parts(text).find(|(name, _)| *name == option.key).and_then(|(_, value)| value);
+        let is = option.canonical(read);
         (option.name, (is != option.default).then(|| option.shown(is)))
     });
-    said(&parts.into_iter().chain(options).collect::<Vec<_>>())
+    said(&said_parts.into_iter().chain(options).collect::<Vec<_>>())
 }
 
 fn of_member(case: &Case<'_>, member: &Member, told: &mut Members<String, Free>) {
@@ -247,6 +243,18 @@ fn of_member(case: &Case<'_>, member: &Member, told: &mut Members<String, Free>)
     } else if (member.in_spec || is_ensure) && wanted.is_some() {
         let path = format!("spec.{}", member.name);
         told.insert("said_in".to_owned(), said_in(case.known, &desired.resource_id, &path));
+    }
+    let is_default = match member.name {
+        "drift" => desired.drift == DriftPolicy::Correct,
+        "on_remove" => !desired.policy.stop_on_remove,
+        _ => true,
+    };
+    if !beside && !is_default {
+        let mut said = said_in(case.known, &desired.resource_id, "");
+        if let Some(said) = said.as_object_mut() {
+            said.insert("path".to_owned(), format!("defaults.{}", member.name).into());
+        }
+        told.insert("said_in".to_owned(), said);
     }
     told.insert("rule".to_owned(), vec![member.rule].into());
     let run = case.plan.map(|plan| plan.run_state);

@@ -7,7 +7,7 @@ use crate::manifest;
 use crate::model::desired::DesiredState;
 use crate::model::guest::{GuestId, GuestKind, RunState, Vmid};
 use crate::model::hold::Halt;
-use crate::model::observed::{ListedGuest, PendingChange, Reading};
+use crate::model::observed::{ListedGuest, PendingChange, Presence, ReadFault, Reading};
 use crate::model::sorted::Map;
 use crate::model::time::Timestamp;
 use crate::plan::round_trip::Guest;
@@ -66,9 +66,7 @@ impl Scene {
 
     fn listed(mut self, change: impl FnOnce(&mut ListedGuest)) -> Self {
         let seen = self.node.guests.values_mut().next().unwrap();
-        let crate::model::observed::Presence::Listed(listed) = &mut seen.presence else {
-            panic!("it is listed")
-        };
+        let Presence::Listed(listed) = &mut seen.presence else { panic!("it is listed") };
         change(listed);
         self
     }
@@ -441,9 +439,61 @@ fn what_the_lane_found_counts_beside_what_the_look_planned() {
 }
 
 #[test]
+fn what_is_wanted_of_a_guest_that_is_nowhere_comes_with_it_or_after_it() {
+    let provision = json!({"from": "template", "source": "local:vztmpl/a.tar.zst", "storage": "store"});
+    let mut scene = Scene::lxc(
+        RunState::Stopped,
+        &[],
+        json!({"spec": {"cores": 2, "protection": true, "run_state": "running", "provision": provision}}),
+    );
+    let seen = scene.node.guests.values_mut().next().unwrap();
+    seen.presence = Presence::Nowhere;
+    let message = "it does not exist".to_owned();
+    seen.config = Reading::Unknown(ReadFault { code: ReadFault::GUEST_MISSING, message });
+    for (field, happens) in [
+        ("cores", "by POST /nodes/pve/lxc"),
+        ("protection", "follows once the guest is there"),
+        ("ensure", "by POST /nodes/pve/lxc"),
+    ] {
+        let told = scene.tell(field);
+        assert_eq!(words(&told, "/standing"), "differs", "{field}: {told:#}");
+        assert!(words(&told, "/happens").contains(happens), "{field}: {told:#}");
+    }
+    assert_eq!(scene.tell("provision")["wanted"]["from"], json!("template"));
+    scene.node.guests.values_mut().next().unwrap().presence = Presence::Elsewhere("pve2".to_owned());
+    let moved = scene.tell("cores");
+    assert_eq!(
+        (words(&moved, "/standing"), words(&moved, "/why_not/reason")),
+        ("not_read", "moved"),
+        "{moved:#}"
+    );
+}
+
+#[test]
+fn what_stands_beside_the_spec_is_told_with_where_it_comes_from() {
+    let document = json!({"api_version": "felhom/v1", "host_id": "h", "generation": 7,
+        "defaults": {"drift": "report"},
+        "resources": [{"id": "web", "kind": "lxc_guest", "restart": "window", "spec": {"vmid": 101, "ensure": "absent"}}]});
+    let mut scene = Scene::lxc(RunState::Running, &[], json!({"spec": {}}));
+    scene.desired = manifest::parse(document.to_string().as_bytes(), "h", Timestamp::from_unix(0)).unwrap();
+    for (field, wanted, path) in [
+        ("drift", json!("report"), "defaults.drift"),
+        ("restart", json!("window"), "resources[0].restart"),
+        ("ensure", json!("absent"), "resources[0].spec.ensure"),
+        ("vmid", json!(101), "resources[0].spec.vmid"),
+        ("on_remove", json!("keep"), ""),
+        ("suspend", json!(false), ""),
+    ] {
+        let told = scene.tell(field);
+        assert_eq!((&told["wanted"], words(&told, "/said_in/path")), (&wanted, path), "{told:#}");
+    }
+    assert_eq!(scene.ask("web").unwrap()["beside"], json!({"restart": "window"}));
+}
+
+#[test]
 fn a_look_that_saw_nothing_says_so_and_nothing_of_what_is_there() {
     let mut scene = Scene::lxc(RunState::Running, &[("cores", "4")], json!({"spec": {"cores": 2}}));
-    let fault = crate::model::observed::ReadFault { code: "unreachable", message: "no route".to_owned() };
+    let fault = ReadFault { code: "unreachable", message: "no route".to_owned() };
     scene.node.guests.values_mut().next().unwrap().config = Reading::Unknown(fault);
     let told = scene.tell("cores");
     assert_eq!((words(&told, "/standing"), words(&told, "/read/fault")), ("not_read", "no route"));
