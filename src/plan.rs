@@ -122,6 +122,9 @@ pub struct GuestPlan {
     /// What is set in its configuration and not named by its resource: it is not touched.
     pub unmanaged: Vec<String>,
     pub failure: Option<PlanFailure>,
+    /// What stands at the keys of volumes and cards as it was seen; the steps need rights on those storages and bridges.
+    #[serde(skip)]
+    pub held: Map<String, String>,
 }
 
 impl GuestPlan {

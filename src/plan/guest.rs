@@ -12,6 +12,7 @@ use crate::model::drift::Drift;
 use crate::model::guest::RunState;
 use crate::model::hold::Hold;
 use crate::model::observed::{GuestObservation, Presence};
+use crate::model::sorted::Map;
 use crate::model::step::Step;
 use crate::normalize::{self, Context};
 
@@ -69,6 +70,7 @@ pub fn plan_guest(desired: &DesiredGuest, seen: &GuestObservation, settings: &Se
                 None => {}
             }
             if !plan.steps.is_empty() {
+                plan.held = gate::held(sight.config);
                 plan.notes.extend(not_checked(&sight));
             }
         }
@@ -336,5 +338,6 @@ pub(super) fn empty(desired: &DesiredGuest, run_state: RunState) -> GuestPlan {
         pending_reboot: Vec::new(),
         unmanaged: Vec::new(),
         failure: None,
+        held: Map::new(),
     }
 }

@@ -3,10 +3,13 @@
 //! touches are looked at, so that a token for a few guests is enough for them.
 
 use super::GuestPlan;
-use crate::model::guest::GuestId;
+use crate::model::desired::Field;
+use crate::model::guest::{GuestId, GuestKind};
 use crate::model::hold::{Hold, HoldReason};
 use crate::model::permissions::Permissions;
+use crate::model::sorted::Map;
 use crate::model::step::{ConfigChange, Origin, Step};
+use crate::model::volume;
 use crate::normalize::{self, Privilege};
 
 /// One privilege on one path.
@@ -29,12 +32,54 @@ pub fn check(plan: &mut GuestPlan, granted: &Permissions, token_id: &str) {
 pub fn lacking(plan: &GuestPlan, granted: &Permissions) -> Vec<Need> {
     let mut needs = Vec::new();
     for planned in &plan.steps {
-        of_step(&planned.step, &mut needs);
+        of_step(&planned.step, &plan.held, &mut needs);
     }
-    needs.retain(|need| !granted.allows(&need.path, need.privilege));
+    needs.retain(|need| !is_granted(granted, &need.path, need.privilege));
     needs.sort_unstable();
     needs.dedup();
     needs
+}
+
+/// Whether the token may do this there. A bridge that may be a vnet is in a zone that nobody has asked for: then any zone will do.
+pub fn is_granted(granted: &Permissions, path: &str, privilege: &str) -> bool {
+    if granted.allows(path, privilege) {
+        return true;
+    }
+    let Some(below) = path.strip_prefix(ZONES).and_then(|rest| rest.strip_prefix(LOCAL)) else {
+        return false;
+    };
+    let name = below.split('/').next().unwrap_or_default();
+    let number = name.strip_prefix("vmbr").unwrap_or_default();
+    if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return false;
+    }
+    // A zone without rights of its own has those from above.
+    let named = granted.by_path().keys().filter_map(|path| path.strip_prefix(ZONES)?.split('/').next());
+    named.chain(["-"]).any(|zone| granted.allows(&format!("{ZONES}{zone}/{below}"), privilege))
+}
+
+const ZONES: &str = "/sdn/zones/";
+/// The zone of all bridges that are no vnet.
+const LOCAL: &str = "localnetwork/";
+
+/// What the rights on a bridge are looked up at: on the VLAN, where there is one.
+pub fn bridge_path(bridge: &str, vlan: Option<&str>) -> String {
+    let vlan = vlan.map(|vlan| format!("/{vlan}")).unwrap_or_default();
+    format!("{ZONES}{LOCAL}{bridge}{vlan}")
+}
+
+/// What a card takes: its bridge, or each of its VLANs there.
+fn of_card(card: &str, need: &mut dyn FnMut(&str, &'static str)) {
+    let part = |key: &str| card.split(',').find_map(|part| part.strip_prefix(key)?.strip_prefix('='));
+    let Some(bridge) = part("bridge") else { return };
+    let trunks = part("trunks").into_iter().flat_map(|trunks| trunks.split(';'));
+    let vlans: Vec<&str> = part("tag").into_iter().chain(trunks).collect();
+    if vlans.is_empty() {
+        need(&bridge_path(bridge, None), "SDN.Use");
+    }
+    for vlan in vlans {
+        need(&bridge_path(bridge, Some(vlan)), "SDN.Use");
+    }
 }
 
 fn hold(guest: GuestId, lacking: &[Need], granted: &Permissions, token_id: &str) -> Hold {
@@ -72,11 +117,12 @@ pub fn grant(path: &str, mut privileges: Vec<&str>, token_id: &str) -> String {
     )
 }
 
-fn of_step(step: &Step, needs: &mut Vec<Need>) {
+/// `held`: what stands now at the keys of volumes and cards.
+fn of_step(step: &Step, held: &Map<String, String>, needs: &mut Vec<Need>) {
     let guest = format!("/vms/{}", step.guest().vmid);
     let mut need = |path: &str, privilege| needs.push(Need { path: path.to_owned(), privilege });
     match step {
-        Step::SetConfig { guest: id, change } => of_change(*id, change, &guest, &mut need),
+        Step::SetConfig { guest: id, change } => of_change(*id, change, held, &guest, &mut need),
         Step::Start { .. } | Step::Shutdown { .. } | Step::Reboot { .. } | Step::Stop { .. } => {
             need(&guest, "VM.PowerMgmt");
         }
@@ -88,7 +134,16 @@ fn of_step(step: &Step, needs: &mut Vec<Need>) {
             need(&guest, "VM.Backup");
             need(&on_storage(storage), "Datastore.AllocateSpace");
         }
-        Step::Resize { .. } => need(&guest, "VM.Config.Disk"),
+        Step::Resize { guest: id, key, .. } => {
+            need(&guest, "VM.Config.Disk");
+            if let Some(volid) = held.get(key).and_then(|text| volume::volid(text)) {
+                need(&on_storage(volume::storage(volid)), "Datastore.AllocateSpace");
+            }
+            if id.kind == GuestKind::Lxc {
+                // Proxmox takes the parameter `disk` for an option of the container.
+                need(&guest, "VM.Config.Options");
+            }
+        }
         Step::Destroy { .. } => need(&guest, "VM.Allocate"),
         Step::RestoreOver { storage, .. } => {
             need(&guest, "VM.Allocate");
@@ -109,8 +164,13 @@ fn of_step(step: &Step, needs: &mut Vec<Need>) {
             if let Some(storage) = params.get("storage") {
                 need(&on_storage(storage), "Datastore.AllocateSpace");
             }
-            for key in params.keys().filter(|key| normalize::field_of(key, id.kind).is_some()) {
-                of_key(*id, key, &guest, &mut need);
+            for (key, value) in params {
+                if let Some(field) = normalize::field_of(key, id.kind) {
+                    of_key(*id, key, &guest, &mut need);
+                    if matches!(field, Field::Net(_)) {
+                        of_card(value, &mut need);
+                    }
+                }
             }
         }
     }
@@ -120,31 +180,42 @@ fn on_storage(storage: &str) -> String {
     format!("/storage/{storage}")
 }
 
-fn of_change(id: GuestId, change: &ConfigChange, guest: &str, need: &mut dyn FnMut(&str, &'static str)) {
-    for (key, value) in &change.set {
-        if of_key(id, key, guest, need) == Key::Volume {
-            // `store:8` makes a volume of 8 GiB; `store:vm-100-disk-0` names one that is there.
-            let (storage, what) =
-                value.split(',').next().and_then(|volume| volume.split_once(':')).unwrap_or_default();
-            if what.starts_with(|letter: char| letter.is_ascii_digit()) && !what.contains('/') {
-                need(&on_storage(storage), "Datastore.AllocateSpace");
+fn of_change(
+    id: GuestId,
+    change: &ConfigChange,
+    held: &Map<String, String>,
+    guest: &str,
+    need: &mut dyn FnMut(&str, &'static str),
+) {
+    let set = change.set.iter().map(|(key, value)| (key, Some(value)));
+    for (key, value) in set.chain(change.delete.iter().map(|key| (key, None))) {
+        match (of_key(id, key, guest, need), value) {
+            (Key::Volume, Some(value)) => {
+                // `store:8` makes a volume of 8 GiB; `store:vm-100-disk-0` names one that is there.
+                let (storage, what) =
+                    value.split(',').next().and_then(|volume| volume.split_once(':')).unwrap_or_default();
+                if what.starts_with(|letter: char| letter.is_ascii_digit()) && !what.contains('/') {
+                    need(&on_storage(storage), "Datastore.AllocateSpace");
+                }
             }
+            // The bridge that the card leaves counts as well.
+            (Key::Card, value) => value.into_iter().chain(held.get(key)).for_each(|card| of_card(card, need)),
+            (Key::Volume, None) | (Key::Field, _) => {}
         }
-    }
-    for key in &change.delete {
-        of_key(id, key, guest, need);
     }
 }
 
 #[derive(PartialEq, Eq)]
 enum Key {
     Field,
+    Card,
     Volume,
 }
 
 fn of_key(id: GuestId, key: &str, guest: &str, need: &mut dyn FnMut(&str, &'static str)) -> Key {
     let field = normalize::field_of(key, id.kind);
-    let Some(row) = field.and_then(|field| normalize::row(field, id.kind)) else {
+    let found = field.and_then(|field| Some((field, normalize::row(field, id.kind)?)));
+    let Some((field, row)) = found else {
         // No field has this key: it is a volume's.
         need(guest, "VM.Config.Disk");
         return Key::Volume;
@@ -155,7 +226,7 @@ fn of_key(id: GuestId, key: &str, guest: &str, need: &mut dyn FnMut(&str, &'stat
             Privilege::OnRoot(privilege) => need("/", privilege),
         }
     }
-    Key::Field
+    if matches!(field, Field::Net(_)) { Key::Card } else { Key::Field }
 }
 
 #[cfg(test)]
@@ -163,13 +234,18 @@ mod tests {
     use serde_json::json;
 
     use super::super::{GuestPlan, PlannedStep, Settings, plan_guest, stories};
-    use super::{check, lacking};
+    use super::{bridge_path, check, is_granted, lacking};
     use crate::model::guest::RunState;
     use crate::model::hold::HoldReason;
     use crate::model::permissions::Permissions;
     use crate::model::step::Step;
 
     const TOKEN: &str = "felhom@pve!agent";
+
+    fn all(plan: &GuestPlan) -> Vec<String> {
+        let needs = lacking(plan, &Permissions::default());
+        needs.iter().map(|need| format!("{} {}", need.path, need.privilege)).collect()
+    }
 
     fn granted(paths: &[(&str, &[&str])]) -> Permissions {
         let privileges = |list: &[&str]| list.iter().map(|name| ((*name).to_owned(), true)).collect();
@@ -185,10 +261,6 @@ mod tests {
 
     #[test]
     fn a_plan_needs_what_its_steps_need_where_they_need_it() {
-        let all = |plan: &GuestPlan| -> Vec<String> {
-            let needs = lacking(plan, &Permissions::default());
-            needs.iter().map(|need| format!("{} {}", need.path, need.privilege)).collect()
-        };
         let mut plan = plan();
         assert_eq!(all(&plan), ["/vms/101 VM.Config.CPU", "/vms/101 VM.PowerMgmt"]);
         let guest = plan.guest;
@@ -234,10 +306,58 @@ mod tests {
                 panic!("it begins with a write")
             };
             change.set = [("mp0".to_owned(), value.to_owned())].into();
-            let found = lacking(&plan, &Permissions::default());
-            let found: Vec<String> =
-                found.iter().map(|need| format!("{} {}", need.path, need.privilege)).collect();
-            assert_eq!(found.join(","), needs, "{value}");
+            assert_eq!(all(&plan).join(","), needs, "{value}");
         }
+    }
+
+    #[test]
+    fn a_card_takes_the_bridges_it_leaves_and_comes_to_and_a_resize_room_on_the_storage() {
+        let card = |text: &str| ("net0", format!("name=eth0,{text},hwaddr=BC:24:11:00:00:01,type=veth"));
+        for (there, spec, needs) in [
+            (
+                card("bridge=vmbr0"),
+                json!({"nets": [{"key": "net0", "vlan": 30}]}),
+                "/sdn/zones/localnetwork/vmbr0 SDN.Use,/sdn/zones/localnetwork/vmbr0/30 SDN.Use,/vms/101 VM.Config.Network",
+            ),
+            (
+                card("bridge=vmbr0,tag=5"),
+                json!({"nets": [{"key": "net0", "bridge": "vmbr1", "trunks": ["7", "8"], "vlan": "absent"}]}),
+                "/sdn/zones/localnetwork/vmbr0/5 SDN.Use,/sdn/zones/localnetwork/vmbr1/7 SDN.Use,\
+                 /sdn/zones/localnetwork/vmbr1/8 SDN.Use,/vms/101 VM.Config.Network",
+            ),
+            (
+                ("rootfs", "store:101/vm-101-disk-0.raw,size=8G".to_owned()),
+                json!({"rootfs": {"size_gb": 9}}),
+                "/storage/store Datastore.AllocateSpace,/vms/101 VM.Config.Disk,/vms/101 VM.Config.Options",
+            ),
+        ] {
+            let seen = stories::container(RunState::Stopped, &[(there.0, &there.1)]);
+            let plan = plan_guest(&stories::web(spec.clone()), &seen.observe(), &Settings::default());
+            assert_eq!(all(&plan).join(","), needs, "{spec}: {plan:?}");
+        }
+    }
+
+    #[test]
+    fn a_bridge_that_may_be_a_vnet_is_allowed_by_its_own_zone() {
+        for (path, bridge, allowed) in [
+            ("/sdn/zones/localnetwork/vmbr0", "vmbr0", true),
+            ("/sdn/zones/localnetwork", "vmbr0", true),
+            ("/sdn", "vmbr0", true),
+            ("/sdn/zones/dmz", "vmbr0", false),
+            ("/sdn/zones/dmz", "web", true),
+            ("/sdn/zones/dmz/web", "web", true),
+            ("/sdn/zones/dmz/mail", "web", false),
+            ("/vms", "web", false),
+        ] {
+            let granted = granted(&[(path, &["SDN.Use"])]);
+            for vlan in [None, Some("30")] {
+                let at = bridge_path(bridge, vlan);
+                assert_eq!(is_granted(&granted, &at, "SDN.Use"), allowed, "{path}: {at}");
+            }
+        }
+        // The zone of plain bridges has rights of its own; the vnet's zone has those from above.
+        let granted = granted(&[("/sdn", &["SDN.Use"]), ("/sdn/zones/localnetwork", &["SDN.Audit"])]);
+        assert!(is_granted(&granted, &bridge_path("web", None), "SDN.Use"));
+        assert!(!is_granted(&granted, &bridge_path("vmbr0", None), "SDN.Use"));
     }
 }

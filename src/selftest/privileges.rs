@@ -1,10 +1,10 @@
 //! Which privileges the configuration needs, which of them the token lacks, and which it has that nobody needs. Pure.
 
-use crate::model::desired::{DesiredGuest, Volume, Wanted};
+use crate::model::desired::{DesiredGuest, Field, Value, Volume, Wanted};
 use crate::model::permissions::Permissions;
 use crate::model::sorted::Set;
 use crate::normalize::{self, Privilege};
-use crate::plan::preflight::grant;
+use crate::plan::preflight::{bridge_path, grant, is_granted};
 
 /// One privilege on one path, and what does not work without it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,6 +74,9 @@ pub(super) fn of_desired(guests: &[DesiredGuest]) -> Vec<Need> {
         if guest.proof.backup.is_some() {
             need("VM.Backup", "backing it up");
         }
+        if guest.provision.is_some() {
+            need("VM.Allocate", "making it");
+        }
         if !guest.volumes.is_empty() {
             need("VM.Config.Disk", "volumes that the desired state names");
         }
@@ -83,6 +86,32 @@ pub(super) fn of_desired(guests: &[DesiredGuest]) -> Vec<Need> {
                     path: format!("/storage/{storage}"),
                     privilege: "Datastore.AllocateSpace",
                     why: "making and growing volumes that the desired state names",
+                    weight: Weight::Required,
+                });
+            }
+        }
+        let backups = guest.proof.backup.iter().filter_map(|plan| plan.storage.as_ref());
+        let made = guest.provision.iter().filter_map(|provision| provision.storage.as_ref());
+        for storage in backups.chain(made) {
+            needs.insert(Need {
+                path: format!("/storage/{storage}"),
+                privilege: "Datastore.AllocateSpace",
+                why: "guests and backups that the desired state wants there",
+                weight: Weight::Required,
+            });
+        }
+        for (field, value) in &guest.fields {
+            let (Field::Net(_), Value::Map(parts)) = (field, value) else { continue };
+            let part = |name: &str| parts.iter().find(|(part, _)| *part == name).map(|(_, value)| value);
+            if let Some(Value::Text(bridge)) = part("bridge") {
+                let vlan = match part("vlan") {
+                    Some(Value::Number(vlan)) => Some(vlan.to_string()),
+                    _ => None,
+                };
+                needs.insert(Need {
+                    path: bridge_path(bridge, vlan.as_deref()),
+                    privilege: "SDN.Use",
+                    why: "cards on bridges that the desired state names",
                     weight: Weight::Required,
                 });
             }
@@ -110,6 +139,9 @@ pub(super) fn of_desired(guests: &[DesiredGuest]) -> Vec<Need> {
             let (path, why) = ("/vms".to_owned(), "restore tests");
             needs.insert(Need { path, privilege, why, weight: Weight::Required });
         }
+        let (path, why) =
+            (bridge_path("", None).trim_end_matches('/').to_owned(), "restore tests of guests with cards");
+        needs.insert(Need { path, privilege: "SDN.Use", why, weight: Weight::Required });
     }
     needs.into_iter().collect()
 }
@@ -142,7 +174,7 @@ pub(super) fn of_task(vmid: impl std::fmt::Display) -> Vec<Need> {
 /// The needs that are not met, required ones first. A token that was given some guests or storages only is no mistake:
 /// what it lacks on all of them makes the report smaller, and nothing that was configured fails.
 pub(super) fn missing(needs: &[Need], granted: &Permissions) -> Vec<Need> {
-    let lacking = needs.iter().filter(|need| !granted.allows(&need.path, need.privilege));
+    let lacking = needs.iter().filter(|need| !is_granted(granted, &need.path, need.privilege));
     let mut missing: Vec<Need> = lacking
         .cloned()
         .map(|need| if is_for_some(&need, granted) { Need { weight: Weight::Useful, ..need } } else { need })
@@ -176,9 +208,11 @@ pub(super) fn remedy(path: &str, needs: &[Need], token_id: &str) -> String {
 mod tests {
 
     use super::{Need, Weight, excessive, missing, of_desired, of_operations, of_reports, of_task, remedy};
-    use crate::model::desired::{DesiredGuest, Field, Value, WantedRun};
+    use crate::model::desired::proof::BackupPlan;
+    use crate::model::desired::{DesiredGuest, Field, Provision, Value, WantedRun};
     use crate::model::guest::{GuestId, GuestKind, Vmid};
     use crate::model::permissions::Permissions;
+    use crate::model::step::Origin;
 
     fn granted(paths: &[(&str, &[(&str, bool)])]) -> Permissions {
         let privileges =
@@ -247,6 +281,38 @@ mod tests {
                 "/vms/200 VM.PowerMgmt"
             ]
         );
+    }
+
+    #[test]
+    fn a_card_needs_its_bridge_or_its_vlan_there() {
+        let mut web = guest(GuestKind::Lxc, 101, &[]);
+        let card = |vlan: Option<u64>| {
+            let vlan = vlan.map(|vlan| ("vlan", Value::Number(vlan)));
+            Value::Map([("bridge", Value::Text("vmbr0".to_owned()))].into_iter().chain(vlan).collect())
+        };
+        web.fields = [(Field::Net(0), card(None)), (Field::Net(1), card(Some(30)))].into_iter().collect();
+        let needs = of_desired(&[web]);
+        let paths: Vec<&str> =
+            needs.iter().filter(|need| need.privilege == "SDN.Use").map(|need| need.path.as_str()).collect();
+        assert_eq!(paths, ["/sdn/zones/localnetwork/vmbr0", "/sdn/zones/localnetwork/vmbr0/30"]);
+    }
+
+    #[test]
+    fn a_guest_that_is_to_be_made_and_backed_up_needs_room_for_both() {
+        let mut web = guest(GuestKind::Lxc, 101, &[]);
+        let (source, storage) = ("local:vztmpl/x.tar.zst".to_owned(), Some("tank".to_owned()));
+        web.provision = Some(Provision { from: Origin::Template, source, storage });
+        web.proof.backup = Some(BackupPlan { storage: Some("nas".to_owned()), every_hours: Some(24) });
+        let needs: Vec<String> =
+            of_desired(&[web]).iter().map(|need| format!("{} {}", need.path, need.privilege)).collect();
+        for need in [
+            "/storage/nas Datastore.AllocateSpace",
+            "/storage/tank Datastore.AllocateSpace",
+            "/vms/101 VM.Allocate",
+            "/vms/101 VM.Backup",
+        ] {
+            assert!(needs.iter().any(|known| known == need), "{need}: {needs:?}");
+        }
     }
 
     #[test]

@@ -70,3 +70,39 @@ fn what_the_token_may_is_asked_only_when_there_is_something_to_do() {
     });
     assert_eq!(reads_of_permissions(&rig), 1, "once for all its steps");
 }
+
+/// What the plan held the real call would have refused: the simulated node checks the same, and names the same path.
+#[test]
+fn a_bridge_or_a_storage_that_the_token_may_not_use_is_held_before_anything_is_begun() {
+    let rig = rig();
+    rig.sim.world(|world| world.access.grant("/vms/100", "agent@pve", "PVEVMAdmin"));
+    let card = json!([{"key": "net0", "name": "eth0", "bridge": "vmbr0", "vlan": 30, "ip": "dhcp"}]);
+    let wants = [
+        (json!({"vmid": 100, "nets": card}), "/sdn/zones/localnetwork/vmbr0/30", "SDN.Use", "PVESDNUser"),
+        (
+            json!({"vmid": 100, "rootfs": {"size_gb": 64}}),
+            "/storage/store",
+            "Datastore.AllocateSpace",
+            "PVEDatastoreUser",
+        ),
+    ];
+    for (generation, (spec, path, privilege, role)) in (1..).zip(&wants) {
+        rig.desire(&manifest(generation, &[lxc("web", spec.clone())]));
+        rig.wait("the hold", |answer| {
+            answer.status.observed_generation == Some(generation)
+                && answer.status.resources["web"].state == ResourceState::Held
+        });
+        let hold = rig.resource("web").hold.expect("a hold");
+        assert_eq!(hold.reason, HoldReason::Permission);
+        assert!(hold.detail.contains(&format!("{privilege} on {path}")), "{}", hold.detail);
+        assert!(hold.remedy.contains(&format!("pveum acl modify {path} ")), "{}", hold.remedy);
+        let before = rig.mutation_lines().len();
+
+        rig.sim.world(|world| world.access.grant(path, "agent@pve", role));
+        rig.wait("what was granted to be noticed", |_| {
+            rig.round();
+            rig.resource("web").state == ResourceState::Ready
+        });
+        assert!(rig.mutation_lines().len() > before, "{:?}", rig.mutation_lines());
+    }
+}

@@ -79,7 +79,7 @@ pub(super) fn built_in() -> BTreeMap<String, BTreeSet<String>> {
     let all: Vec<&str> = every_privilege().collect();
     let root_only = ["Permissions.Modify", "Realm.Allocate", "Sys.Modify", "Sys.PowerMgmt"];
     let admin: Vec<&str> = every_privilege().filter(|privilege| !root_only.contains(privilege)).collect();
-    let roles: [(&str, &[&str]); 10] = [
+    let roles: [(&str, &[&str]); 11] = [
         ("Administrator", &all),
         ("NoAccess", &[]),
         ("PVEAdmin", &admin),
@@ -88,6 +88,7 @@ pub(super) fn built_in() -> BTreeMap<String, BTreeSet<String>> {
         ("PVEDatastoreUser", &DATASTORE_USER),
         ("PVEPoolAdmin", &POOL_ADMIN),
         ("PVEPoolUser", &["Pool.Audit"]),
+        ("PVESDNUser", &["SDN.Audit", "SDN.Use"]),
         ("PVEVMAdmin", &vm_admin),
         ("PVEVMUser", &VM_USER),
     ];

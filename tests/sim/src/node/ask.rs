@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::config_file::Kind;
+use super::properties::Properties;
 use super::world::{Guest, World};
 use crate::api::{ApiError, Call, Caller};
 
@@ -43,6 +44,19 @@ impl<'a> Ask<'a> {
     /// `root@pam` itself; its tokens are not.
     pub fn is_root(&self) -> bool {
         self.caller.auth_id == "root@pam"
+    }
+
+    /// What a card takes: its bridge, or each of its VLANs there. All bridges of the simulated node are plain ones.
+    pub fn require_bridge(&self, world: &World, card: &str) -> Result<(), ApiError> {
+        let card = Properties::parse(card, "model");
+        let Some(bridge) = card.get("bridge") else { return Ok(()) };
+        let path = format!("/sdn/zones/localnetwork/{bridge}");
+        let trunks = card.get("trunks").into_iter().flat_map(|trunks| trunks.split(';'));
+        let vlans: Vec<&str> = card.get("tag").into_iter().chain(trunks).collect();
+        if vlans.is_empty() {
+            return self.require(world, &path, "SDN.Use");
+        }
+        vlans.into_iter().try_for_each(|vlan| self.require(world, &format!("{path}/{vlan}"), "SDN.Use"))
     }
 
     pub fn require(&self, world: &World, path: &str, privilege: &str) -> Result<(), ApiError> {

@@ -221,6 +221,12 @@ pub fn resize(world: &mut World, kind: Kind, ask: &Ask<'_>) -> Result<Reply, Api
     };
     let drive = Properties::parse(drive, default);
     let volid = drive.get(default).unwrap_or_default().to_owned();
+    if kind == Kind::Lxc {
+        // The parameter `disk` is checked as if it were an option of the container.
+        ask.require(world, &format!("/vms/{vmid}"), "VM.Config.Options")?;
+    }
+    let storage = volid.split(':').next().unwrap_or_default();
+    ask.require(world, &format!("/storage/{storage}"), "Datastore.AllocateSpace")?;
     let old = world
         .volume(&volid)
         .map(|volume| volume.size)

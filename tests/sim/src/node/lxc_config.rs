@@ -56,6 +56,13 @@ fn may_change(
             "hookscript" | "dev" => {
                 return Err(root_only(&format!("changing {key} is only allowed for root@pam")));
             }
+            "net" => {
+                ask.require(world, &path, "VM.Config.Network")?;
+                // The bridge that the card leaves first.
+                for card in config.main.get(key).into_iter().chain(change.set.get(key).map(String::as_str)) {
+                    ask.require_bridge(world, card)?;
+                }
+            }
             _ => ask.require(world, &path, keys::privilege(Kind::Lxc, key))?,
         }
     }

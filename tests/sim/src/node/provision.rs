@@ -31,6 +31,9 @@ pub fn lxc(world: &mut World, ask: &Ask<'_>) -> Result<Reply, ApiError> {
         }
         lxc_config::refuse_features(&Properties::default(), &Properties::parse(features, ""))?;
     }
+    for (_, card) in ask.params.iter().filter(|(key, _)| keys::stem(key) == "net") {
+        ask.require_bridge(world, card)?;
+    }
     let plan = Plan::of(ask);
     let kind = if restore { "vzrestore" } else { "vzcreate" };
     let upid = world.fork(kind, &vmid.to_string(), ask.caller, move |world, task| {

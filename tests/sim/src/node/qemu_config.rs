@@ -57,6 +57,10 @@ fn check(world: &World, ask: &Ask<'_>) -> Result<Change, ApiError> {
         refuse_ssh_keys(keys)?;
     }
     let config = find_guest(world, Kind::Qemu, ask.vmid())?.config();
+    let cards = change.keys().filter(|key| keys::stem(key) == "net");
+    for card in cards.filter_map(|key| config.main.get(key)) {
+        ask.require_bridge(world, card)?;
+    }
     refuse_balloon(&config, &change)?;
     Ok(change)
 }
@@ -75,6 +79,9 @@ pub fn may_change(world: &World, ask: &Ask<'_>, change: &Change) -> Result<(), A
             "startup" => ask.require(world, "/", "Sys.Modify")?,
             _ => ask.require(world, &path, keys::privilege(Kind::Qemu, key))?,
         }
+    }
+    for (_, card) in change.set.iter().filter(|(key, _)| keys::stem(key) == "net") {
+        ask.require_bridge(world, card)?;
     }
     Ok(())
 }
