@@ -191,7 +191,7 @@ impl Book {
         guest: &Arc<DesiredGuest>,
         generation: u64,
         end: Resolution<Converged>,
-        now: Timestamp,
+        (at, now): (Instant, Timestamp),
     ) -> (Finding, Option<LastAction>) {
         let converged = match end {
             Resolution::Done(converged) => converged,
@@ -205,10 +205,10 @@ impl Book {
         let progress = match self.entries.get_mut(&guest.guest.vmid) {
             Some(entry) => {
                 entry.busy = false;
-                entry.done_at = Some(Instant::now());
+                entry.done_at = Some(at);
                 // What an older generation's job suffered says nothing about this one.
                 let current = generation == self.generation && *entry.guest == **guest;
-                entry.progress(end, current, now)
+                entry.progress(end, current, (at, now))
             }
             None => Progress::Planned,
         };
@@ -371,7 +371,7 @@ impl Entry {
         if was_doubtful && self.failed.is_none() { Again::NoLongerInDoubt } else { Again::AsBefore }
     }
 
-    fn progress(&mut self, end: End, current: bool, now: Timestamp) -> Progress {
+    fn progress(&mut self, end: End, current: bool, (at, now): (Instant, Timestamp)) -> Progress {
         self.held = match &end {
             End::Held(hold) if current => Some(hold.clone()),
             End::Held(_)
@@ -385,21 +385,21 @@ impl Entry {
         match end {
             End::InOrder => {
                 self.backoff.reset();
-                self.note_corrections(Instant::now());
+                self.note_corrections(at);
                 Progress::InOrder
             }
             End::Held(hold) => Progress::Held(hold),
             End::Blocked(halt) => Progress::Held(halt.into_hold()),
             // The next look, or the next start of the agent, goes on with it.
             End::Stopped | End::Superseded | End::StillRunning => Progress::Planned,
-            End::Failed { error, recourse } if current => self.fail(error, recourse, now).progress(),
+            End::Failed { error, recourse } if current => self.fail(error, recourse, (at, now)).progress(),
             End::Failed { error, .. } => Progress::Failed { error, retry_after: Some(now) },
         }
     }
 
-    fn fail(&mut self, error: ResourceError, recourse: Recourse, now: Timestamp) -> &Failed {
+    fn fail(&mut self, error: ResourceError, recourse: Recourse, (at, now): (Instant, Timestamp)) -> &Failed {
         let until = match self.backoff.failed(recourse, random()) {
-            Some(pause) => Until::Time(Instant::now() + pause, later(now, pause)),
+            Some(pause) => Until::Time(at + pause, later(now, pause)),
             None => Until::Changed(None),
         };
         self.failed.insert(Failed { error, until })

@@ -9,13 +9,14 @@ use proptest::proptest;
 use super::{Book, Moment, Verdict, failed, later};
 use crate::control::converge::{Converged, End};
 use crate::lanes::Resolution;
-use crate::model::desired::{DesiredGuest, WantedRun};
+use crate::model::desired::{DesiredGuest, Provision, WantedRun};
 use crate::model::guest::{GuestId, GuestKind, RunState, Vmid};
 use crate::model::hold::{Halt, Hold, HoldReason};
-use crate::model::observed::{GuestConfig, GuestObservation, ListedGuest, Presence, Reading};
+use crate::model::observed::{GuestConfig, GuestObservation, ListedGuest, Presence, ReadFault, Reading};
 use crate::model::outcome::Recourse;
+use crate::model::step::{Origin, Step};
 use crate::model::time::Timestamp;
-use crate::plan::{GuestPlan, Settings, plan_guest};
+use crate::plan::{GuestPlan, PlannedStep, Settings, plan_guest};
 use crate::status::resource::Progress;
 
 /// A stopped container that should run: there is always a step to take.
@@ -73,7 +74,7 @@ impl Story {
 
     fn done(&mut self, end: End) -> Progress {
         let end = Resolution::Done(Converged::ended(end));
-        self.book.done(&guest(), 1, end, now()).0.progress
+        self.book.done(&guest(), 1, end, (Instant::now(), now())).0.progress
     }
 }
 
@@ -161,7 +162,7 @@ fn a_panicked_job_is_uncertain_and_not_repeated() {
     let mut story = Story::new();
     story.look(&stopped());
     let end = Resolution::Panicked("oh".to_owned());
-    let told = story.book.done(&guest(), 1, end, now()).0.progress;
+    let told = story.book.done(&guest(), 1, end, (Instant::now(), now())).0.progress;
     assert!(
         matches!(&told, Progress::Failed { error, retry_after: None } if error.code == "uncertain"),
         "{told:?}"
@@ -302,7 +303,7 @@ proptest! {
                 }
                 Happening::Done { end: number } if busy => {
                     let ended = Resolution::Done(Converged::ended(end(number)));
-                    story.book.done(&guest(), generation, ended, now());
+                    story.book.done(&guest(), generation, ended, (Instant::now(), now()));
                     busy = false;
                     doubt = (number == 5).then_some(None);
                 }
@@ -322,4 +323,69 @@ proptest! {
             assert_eq!(story.book.busy().len(), usize::from(busy));
         }
     }
+}
+
+/// A container that is nowhere and is to be made.
+fn to_make() -> (Arc<DesiredGuest>, GuestObservation) {
+    let provision = Provision {
+        from: Origin::Template,
+        source: "local:vztmpl/x.tar.zst".to_owned(),
+        storage: Some("store".to_owned()),
+    };
+    let fault = ReadFault { code: "guest_missing", message: String::new() };
+    let seen = GuestObservation { presence: Presence::Nowhere, config: Reading::Unknown(fault), live: None };
+    (Arc::new(DesiredGuest { provision: Some(provision), ..DesiredGuest::clone(&guest()) }), seen)
+}
+
+/// How often it is tried within so many seconds of a clock that is turned by hand: a look a minute, and one whenever a pause is over.
+fn tries(book: &mut Book, generation: u64, from: Instant, seconds: u64, recourse: Recourse) -> Vec<u64> {
+    let (wanted, nowhere) = to_make();
+    let plan = plan_guest(&wanted, &nowhere, &Settings::default());
+    assert!(matches!(&plan.steps[..], [PlannedStep { step: Step::Make { .. }, .. }]), "{plan:?}");
+    let mut tried = Vec::new();
+    for second in 0..seconds {
+        let at = from + Duration::from_secs(second);
+        let due = book.is_retry_due(at);
+        if !due && second % 60 != 0 {
+            continue;
+        }
+        let moment = Moment { began: at, next_look: now(), hold: None };
+        if is_work(&book.seen(&wanted, &nowhere, &plan, moment)) {
+            tried.push(second);
+            let end = Resolution::Done(Converged::ended(failed("task_failed", String::new(), recourse)));
+            // The look began before the job ended.
+            let ended = at + Duration::from_millis(1);
+            book.done(&wanted, generation, end, (ended, now()));
+        }
+    }
+    tried
+}
+
+#[test]
+fn a_make_that_fails_is_tried_at_growing_pauses_and_from_the_first_with_a_new_generation() {
+    let (mut book, from) = (Book::default(), Instant::now());
+    book.adopt(&[to_make().0], 1, from);
+    let tried = tries(&mut book, 1, from, 7_200, Recourse::Retry);
+    let pauses: Vec<u64> = tried.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    for (nth, pause) in (0_u32..).zip(&pauses) {
+        let full = 2_u64.pow(nth.min(9)).min(300);
+        // A pause is half of the full one at least; the clock is turned by whole seconds.
+        assert!((full / 2..=full + 1).contains(pause), "pause {nth} of {pauses:?}");
+    }
+    assert!((20..60).contains(&tried.len()), "{} tries in 120 looks and two hours", tried.len());
+
+    let later = from + Duration::from_secs(7_200);
+    book.adopt(&[to_make().0], 2, later);
+    let again = tries(&mut book, 2, later, 10, Recourse::Retry);
+    assert!(again.len() > 2 && again[0] == 0, "{again:?}");
+}
+
+#[test]
+fn a_make_that_no_retry_cures_is_tried_once_a_generation() {
+    let (mut book, from) = (Book::default(), Instant::now());
+    book.adopt(&[to_make().0], 1, from);
+    assert_eq!(tries(&mut book, 1, from, 7_200, Recourse::Terminal), [0]);
+    let later = from + Duration::from_secs(7_200);
+    book.adopt(&[to_make().0], 2, later);
+    assert_eq!(tries(&mut book, 2, later, 7_200, Recourse::Terminal), [0]);
 }
