@@ -8,6 +8,7 @@
 //! An event says *that* something happened; what is true is looked at again. A lost or doubled tick harms nothing. A guest has at
 //! most one job in its lane, and the job re-reads its guest before it does anything.
 
+pub mod ahead;
 pub mod asked;
 mod book;
 pub mod brake;
@@ -391,7 +392,7 @@ impl Control {
         let LaneDone { guest, generation, end } = done;
         let is_superseded =
             matches!(&end, Resolution::Done(Converged { end: converge::End::Superseded, .. }));
-        let (finding, action) = self.book.done(&guest, generation, end, now);
+        let (finding, action) = self.book.done(&guest, generation, end, (Instant::now(), now));
         if self.keeper.names(&guest.resource_id) {
             self.say(&guest, finding, action);
         }

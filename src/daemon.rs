@@ -421,7 +421,7 @@ fn setup(
 }
 
 /// When the node has been up for long enough; `None` if it has.
-fn boot_grace_until(config: &Config) -> Option<Instant> {
+pub(crate) fn boot_grace_until(config: &Config) -> Option<Instant> {
     let up = Duration::from_secs(clock::uptime_s()?);
     Some(Instant::now() + config.agent.boot_grace.checked_sub(up)?)
 }

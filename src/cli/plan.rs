@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::config::{self, Config, DesiredSource, Needs};
+use crate::control::ahead::{self, Beside};
+use crate::daemon;
 use crate::hub::{Client as HubClient, Desired};
 use crate::model::desired::DesiredState;
 use crate::model::guest::GuestId;
@@ -33,6 +35,12 @@ Prints what the daemon would do, and why, and why not; changes nothing. Of each
 guest: the fields that differ or wait for its next start (wanted, running, and
 pending where that is another), the steps in order, who has to wait and what to
 do about it, and what is not managed.
+
+It looks for itself and needs no daemon: who waits for another guest, for the
+limit on how many guests one generation may stop, or for the node's boot is told
+from this look and the state folder. What was tried before and when it is tried
+again, a stop by the hub or the kill switch, and steps whose end is not known,
+the daemon alone knows: see felhom-agent status.
 
 Usage: felhom-agent plan [--json] [--exit-code]
 
@@ -165,5 +173,11 @@ pub(super) fn looked(config: &Config, desired: &DesiredState) -> Result<Looked, 
             preflight::check(guest, &granted, &proxmox.token_id);
         }
     }
+    let beside = Beside {
+        state_dir: &config.agent.state_dir,
+        blast_radius: config.agent.blast_radius,
+        boot_grace_until: daemon::boot_grace_until(config),
+    };
+    ahead::restrain(&mut plan, desired, &seen, beside);
     Ok(Looked { node: seen, settings, plan })
 }

@@ -3,6 +3,7 @@
 //! A guest counts once, before its step is taken, and what was counted is on disk by then: a crash gives nothing back. Shared by
 //! the lanes, which ask before each such step, and the intake, which releases the limit by a signed operation.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
@@ -75,6 +76,30 @@ impl Limit {
         }
         let configured = usize::try_from(configured).unwrap_or(usize::MAX);
         Self { shared: Arc::new(Shared { folder, configured, kept: Mutex::new(kept) }) }
+    }
+
+    /// For whoever only looks: as it would be in force for this generation. What may not be read says so.
+    pub(super) fn ahead(
+        state_dir: &Path,
+        configured: u32,
+        generation: u64,
+        managed: usize,
+    ) -> Result<Self, StateError> {
+        let folder = StateDir::to_read(state_dir);
+        folder.read(FILE, MAX_BYTES)?;
+        let limit = Self::recall(folder, configured);
+        limit.adopt(generation, managed);
+        Ok(limit)
+    }
+
+    /// Counts the guest here alone, or says why it will have to wait.
+    pub(super) fn foresee(&self, guest: GuestId) -> Option<Hold> {
+        let mut kept = self.lock();
+        let hold = kept.hold(guest, self.shared.configured);
+        if hold.is_none() {
+            kept.guests.push(guest.vmid);
+        }
+        hold
     }
 
     /// What is in force now. Another generation starts with nothing counted.

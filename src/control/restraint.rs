@@ -33,6 +33,30 @@ pub(super) fn boot_grace(until: Option<Instant>, seen: &GuestObservation, plan: 
     })
 }
 
+/// Whoever is to be stopped waits for those that depend on him to be stopped before; everybody else for those he depends on.
+pub(super) fn dependency<'a>(
+    guest: &DesiredGuest,
+    plan: &GuestPlan,
+    mut look: impl Iterator<Item = (&'a DesiredGuest, &'a GuestPlan)>,
+    state_of: &dyn Fn(&str) -> ResourceState,
+) -> Option<Hold> {
+    let stops = |guest: &DesiredGuest, plan: &GuestPlan| {
+        guest.run_state == Some(WantedRun::Stopped) && plan.run_state == RunState::Running
+    };
+    let detail = if stops(guest, plan) {
+        let (other, _) = look.find(|(other, plan)| {
+            stops(other, plan) && other.policy.depends_on.contains(&guest.resource_id)
+        })?;
+        format!("{} depends on it and still runs", other.resource_id)
+    } else {
+        let states = guest.policy.depends_on.iter().map(|id| (id, state_of(id)));
+        let (id, state) = states.into_iter().find(|(_, state)| *state != ResourceState::Ready)?;
+        format!("it depends on {id}, which is {}", state.as_str())
+    };
+    let remedy = "wait; it goes on by itself".to_owned();
+    Some(Hold { reason: HoldReason::Dependency, detail, remedy })
+}
+
 /// A managed guest and its plan, of one look.
 pub(super) type Planned = (Arc<DesiredGuest>, GuestPlan);
 
@@ -53,35 +77,20 @@ impl Control {
             stops.then(|| self.setup.work.limit.hold(guest.guest)).flatten()
         };
         boot_grace(self.setup.work.boot_grace_until, seen, plan)
-            .or_else(|| self.dependency(guest, plan, look))
+            .or_else(|| {
+                let both = look.iter().map(|(guest, plan)| (&**guest, plan));
+                dependency(guest, plan, both, &|id| self.state_of(id, look))
+            })
             .or_else(limit)
     }
 
-    /// Whoever is to be stopped waits for those that depend on him to be stopped before; everybody else for those he depends on.
-    fn dependency(&self, guest: &DesiredGuest, plan: &GuestPlan, look: &[Planned]) -> Option<Hold> {
-        let stops = |guest: &DesiredGuest, plan: &GuestPlan| {
-            guest.run_state == Some(WantedRun::Stopped) && plan.run_state == RunState::Running
-        };
-        let detail = if stops(guest, plan) {
-            let (other, _) = look.iter().find(|(other, plan)| {
-                stops(other, plan) && other.policy.depends_on.contains(&guest.resource_id)
-            })?;
-            format!("{} depends on it and still runs", other.resource_id)
-        } else {
-            let (id, state) = guest.policy.depends_on.iter().find_map(|id| {
-                let status = self.status.resources.get(id);
-                let state = status.map_or(ResourceState::Pending, |status| status.state);
-                let is_current = status.is_some_and(|status| status.generation == self.keeper.generation());
-                let differs =
-                    look.iter().any(|(other, plan)| other.resource_id == *id && !plan.is_in_order());
-                let is_ready = state == ResourceState::Ready;
-                (!is_ready || !is_current || differs)
-                    .then_some((id, if is_ready { ResourceState::Pending } else { state }))
-            })?;
-            format!("it depends on {id}, which is {}", state.as_str())
-        };
-        let remedy = "wait; it goes on by itself".to_owned();
-        Some(Hold { reason: HoldReason::Dependency, detail, remedy })
+    /// What the status says of a resource, as far as this look and the generation in force bear it out.
+    fn state_of(&self, id: &str, look: &[Planned]) -> ResourceState {
+        let status = self.status.resources.get(id);
+        let state = status.map_or(ResourceState::Pending, |status| status.state);
+        let is_current = status.is_some_and(|status| status.generation == self.keeper.generation());
+        let differs = look.iter().any(|(other, plan)| other.resource_id == *id && !plan.is_in_order());
+        if state == ResourceState::Ready && (!is_current || differs) { ResourceState::Pending } else { state }
     }
 
     /// Whether anybody waits for this resource.

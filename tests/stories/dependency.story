@@ -12,14 +12,14 @@ lxc/100 ct100  stopped  held
   held (lock): lxc/100 has the lock "backup": a backup works on it, or was killed while it did
      to go on: wait until the backup has ended; if no task works on it any more, `pct unlock 100` as root on the node
   not managed of it: arch, memory_mb, name, os_type, rootfs, swap_mb
-lxc/102 ct102  stopped  1 step
+lxc/102 ct102  stopped  held
     cores        not set -> 2
-  1. set cores=2 of lxc/102
-     because cores is not set, should be 2
+  held (dependency): it depends on ct100, which is held
+     to go on: wait; it goes on by itself
   - whether HA manages it or a backup runs is looked at again right before each step
   not managed of it: arch, memory_mb, name, os_type, rootfs, swap_mb, unprivileged
 not managed, not touched: lxc/101 (db, running), lxc/103 (ct103, stopped), lxc/104 (ct104, stopped), lxc/105 (ct105, running), lxc/106 (ct106, stopped), lxc/107 (ct107, stopped), qemu/200 (vm1, running), qemu/201 (vm2, stopped)
-generation 1: 1 to change, 1 held, 0 that cannot be planned, 0 in order, 0 refused
+generation 1: 0 to change, 2 held, 0 that cannot be planned, 0 in order, 0 refused
 == calls
 none
 == status
