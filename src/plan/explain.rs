@@ -68,6 +68,7 @@ pub fn explain(known: &Known<'_>, name: &str) -> Result<Value, Unknown> {
     told.insert("guest".to_owned(), desired.guest.to_string().into());
     put(&mut told, "node", case.node().map(Value::from));
     put(&mut told, "looked_at", known.look.map(|(_, _, at)| at.to_string().into()));
+    put(&mut told, "halt", known.halt.as_ref().map(document));
     told.insert("busy".to_owned(), known.busy.contains(&desired.guest).into());
     if field.is_empty() {
         case.overview(&mut told);
@@ -130,7 +131,6 @@ impl<'a> Case<'a> {
         told.insert("vmid".to_owned(), desired.guest.vmid.number().into());
         told.insert("said_in".to_owned(), said_in(known, &desired.resource_id, ""));
         put(told, "status", self.status().map(document));
-        put(told, "halt", known.halt.as_ref().map(document));
         let place = known.desired.places.get(&desired.resource_id);
         let beside = place.iter().flat_map(|place| &place.beside);
         let beside = beside.filter_map(|name| Some((name.clone(), member::named(name)?.value(desired)?)));

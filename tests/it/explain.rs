@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::schema::Schema;
 use crate::socket::get;
 use crate::stage::{Daemon, HOST_ID, Stage, lxc, manifest, vm};
 
@@ -29,7 +30,9 @@ fn stage() -> Stage {
 }
 
 fn told(stage: &Stage, name: &str) -> Value {
-    stage.run(&["explain", "--json", name]).json(0)
+    let told = stage.run(&["explain", "--json", name]).json(0);
+    assert_eq!(Schema::explanation().faults(&told), [""; 0], "{name}: {told:#}");
+    told
 }
 
 /// Standing, and the reason against it if there is one.
@@ -139,6 +142,7 @@ fn the_daemon_tells_the_same_and_who_stops_it() {
     let held = told(&stage, "guest-100.cores");
     assert_eq!(standing(&held), ("differs", "blocked"), "{held:#}");
     assert!(held["call"].is_string(), "and what would be done: {held:#}");
+    told(&stage, "odd");
     let whole = told(&stage, "guest-107");
     assert_eq!(whole["status"]["state"], json!("held"));
     stage

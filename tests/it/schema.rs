@@ -14,6 +14,7 @@ const CONTROL_ENVELOPE: &str = include_str!("../../etc/schema/control-envelope.j
 const AGENT_STATUS: &str = include_str!("../../etc/schema/agent-status.json");
 const OP_OUTCOME: &str = include_str!("../../etc/schema/op-outcome.json");
 const LOCAL: &str = include_str!("../../etc/schema/local.json");
+const EXPLAIN: &str = include_str!("../../etc/schema/explain.json");
 const CONFIGURATION: &str = include_str!("../../etc/schema/configuration.json");
 const EXAMPLE: &str = include_str!("../../etc/agent.example.json");
 
@@ -42,6 +43,11 @@ impl Schema {
     /// What the local socket says beside the agent's status.
     pub(crate) fn local() -> Self {
         Self::new(LOCAL)
+    }
+
+    /// What is told of a resource or a field.
+    pub(crate) fn explanation() -> Self {
+        Self::new(EXPLAIN)
     }
 
     /// What it says of an operation.

@@ -68,8 +68,10 @@ impl Page {
                 self.reason(name, hold);
             }
         }
-        for path in ["/status/error", "/plan/failure"] {
-            if told.pointer(path).is_some_and(Value::is_object) {
+        for path in ["/plan/failure", "/status/error"] {
+            let is_told = path == "/status/error"
+                && word(told, "/status/error/message") == word(told, "/plan/failure/message");
+            if !is_told && told.pointer(path).is_some_and(Value::is_object) {
                 let (code, message) =
                     (text(told, &format!("{path}/code")), text(told, &format!("{path}/message")));
                 self.fact("fault", &format!("{code}: {message}"));
@@ -155,6 +157,9 @@ impl Page {
         self.fact("", &text(told, "/step/reason"));
         if let Some(why_not) = told.get("why_not") {
             self.reason("not done", why_not);
+            if let Some(halt) = told.get("halt").filter(|halt| *halt != why_not) {
+                self.reason("halted", halt);
+            }
         }
         if told.get("busy") == Some(&Value::Bool(true)) {
             self.fact("busy", "it is being worked on");

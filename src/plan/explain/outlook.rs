@@ -172,9 +172,6 @@ fn call(case: &Case<'_>, step: &Step) -> String {
 
 /// The strongest reason against it, with what would let it go on; `None`: it is about to happen.
 fn why_not(case: &Case<'_>, standing: Standing, is_planned: bool) -> Option<Value> {
-    if let Some(halt) = &case.known.halt {
-        return Some(document(halt));
-    }
     let Some(plan) = case.plan else {
         return Some(reason(
             "not_yet_observed",
@@ -190,6 +187,10 @@ fn why_not(case: &Case<'_>, standing: Standing, is_planned: bool) -> Option<Valu
     }
     if standing == Standing::NotRead {
         return Some(reason("not_read", "nobody could say what is there now", "wait; it is looked at again"));
+    }
+    // The guest's own reasons tell more.
+    if let Some(halt) = &case.known.halt {
+        return Some(document(halt));
     }
     if let Some(found) = case.status().and_then(found) {
         return Some(found);
