@@ -24,6 +24,7 @@ use crate::http::Trust;
 use crate::model::guest::Vmid;
 use crate::model::sorted::{Map, Set};
 use crate::model::window::Window;
+use crate::paths::{StateDir, StateError};
 use crate::pve;
 use crate::secret::Secret;
 
@@ -65,7 +66,7 @@ pub struct Sources {
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// `hub.host_id`, with or without a hub; `None`: the one minted into the state directory.
+    /// What this host is called, whether or not there is a hub; `None`: as was minted into the state directory.
     pub host_id: Option<String>,
     pub hub: Option<HubSettings>,
     pub proxmox: Option<ProxmoxSettings>,
@@ -290,6 +291,14 @@ impl Config {
     /// Every setting with its value and where it came from, secrets redacted.
     pub fn show(&self) -> &Shown {
         &self.shown
+    }
+
+    /// What this host is called: as configured, or else as was minted, if it was; makes and changes nothing.
+    pub fn known_host_id(&self) -> Result<Option<String>, StateError> {
+        match &self.host_id {
+            Some(host_id) => Ok(Some(host_id.clone())),
+            None => StateDir::known_host_id_in(&self.agent.state_dir),
+        }
     }
 
     /// Where the desired state comes from, in words.

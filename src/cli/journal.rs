@@ -211,8 +211,8 @@ impl Place {
             Some(state_dir) => (state_dir.to_owned(), String::new()),
             None => {
                 let config = config::load(&global.sources(), Needs::NOTHING)?;
-                let minted = StateDir::known_host_id_in(&config.agent.state_dir)?;
-                (config.agent.state_dir, config.host_id.or(minted).unwrap_or_default())
+                let host_id = config.known_host_id()?.unwrap_or_default();
+                (config.agent.state_dir, host_id)
             }
         };
         if !state_dir.is_dir() {

@@ -13,7 +13,6 @@ use crate::model::desired::DesiredState;
 use crate::model::guest::GuestId;
 use crate::observe;
 use crate::ops::trust;
-use crate::paths::StateDir;
 use crate::plan::{self, NodeObservation, Plan, Settings, preflight, text};
 use crate::pve::Client;
 use crate::source::Found;
@@ -107,10 +106,7 @@ pub(super) fn desired(config: &Config) -> Result<DesiredState, Failure> {
 }
 
 pub(super) fn host_id(config: &Config) -> Result<String, Failure> {
-    if let Some(host_id) = &config.host_id {
-        return Ok(host_id.clone());
-    }
-    StateDir::known_host_id_in(&config.agent.state_dir)?.ok_or_else(|| {
+    config.known_host_id()?.ok_or_else(|| {
         let what = "this host has no id yet, and a desired state names the host it is for: set hub.host_id, or start \
                     the daemon once, which mints one";
         Failure::text(Exit::Configuration, what)

@@ -82,13 +82,10 @@ pub(super) fn run(
 
 /// The host id; only a report that is sent mints one.
 fn host_id(config: &Config, mint: bool, output: &mut Output) -> Result<String, Failure> {
-    if let Some(host_id) = &config.host_id {
-        return Ok(host_id.clone());
-    }
-    if mint {
+    if mint && config.host_id.is_none() {
         return Ok(StateDir::open(&config.agent.state_dir)?.host_id()?);
     }
-    match StateDir::known_host_id_in(&config.agent.state_dir) {
+    match config.known_host_id() {
         Ok(Some(host_id)) => Ok(host_id),
         Ok(None) => Ok("not-minted-yet".to_owned()),
         Err(error) => {

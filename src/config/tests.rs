@@ -325,3 +325,18 @@ fn a_socket_that_the_kernel_cannot_take_is_refused() {
         assert!(error.contains("agent.socket") && error.contains("at most 107 bytes, or none"), "{error}");
     }
 }
+
+#[test]
+fn a_host_is_called_as_configured_or_else_as_was_minted_with_or_without_a_hub() {
+    let state = tempfile::tempdir().unwrap();
+    let folder = serde_json::Value::from(state.path().to_str().unwrap());
+    let named = |hub: &str| {
+        let case = Case::new(&format!(r#"{{"hub": {{{hub}}}, "agent": {{"state_dir": {folder}}}}}"#));
+        case.config(Needs::NOTHING).known_host_id().unwrap()
+    };
+    assert_eq!(named(""), None, "nothing is minted by asking");
+    assert_eq!(named(r#""host_id": "node-7""#).as_deref(), Some("node-7"));
+    let minted = crate::paths::StateDir::open(state.path()).unwrap().host_id().unwrap();
+    assert_eq!(named(""), Some(minted));
+    assert_eq!(named(r#""host_id": "node-7""#).as_deref(), Some("node-7"));
+}

@@ -226,11 +226,9 @@ fn storage(bench: &mut Bench) -> Vec<Verdict> {
 /// The desired state as far as it can be had; `None` where there is none.
 fn desired(bench: &Bench) -> Result<Option<DesiredState>, Verdict> {
     let config = &bench.config;
-    let host_id = match &config.host_id {
-        Some(host_id) => Some(host_id.clone()),
-        None => StateDir::known_host_id_in(&config.agent.state_dir)
-            .map_err(|error| failed(error.to_string(), "see who may read the state directory"))?,
-    };
+    let host_id = config
+        .known_host_id()
+        .map_err(|error| failed(error.to_string(), "see who may read the state directory"))?;
     let bytes = match (&config.desired, &config.hub) {
         (DesiredSource::None, _) | (DesiredSource::Hub, None) => return Ok(None),
         (DesiredSource::File { path, is_folder, poll }, _) => {
@@ -282,8 +280,7 @@ fn desired_state(bench: &mut Bench) -> Vec<Verdict> {
 /// Asks the hub for the desired state, which changes nothing there.
 fn hub(bench: &mut Bench) -> Vec<Verdict> {
     let Some(hub) = &bench.config.hub else { return vec![skipped("no hub is configured")] };
-    let known = StateDir::known_host_id_in(&bench.config.agent.state_dir).ok().flatten();
-    let Some(host_id) = bench.config.host_id.clone().or(known) else {
+    let Some(host_id) = bench.config.known_host_id().ok().flatten() else {
         return vec![warning(
             "this host has no id yet, under which the hub could know it",
             "set hub.host_id, or start the daemon once",
