@@ -28,7 +28,7 @@ mod told;
 mod value;
 mod volume;
 
-pub use check::{Faults, faults};
+pub use check::{Finding, faults};
 pub use folder::bundle;
 pub use volume::is_managed as is_volume;
 
@@ -42,7 +42,7 @@ pub const API_VERSION: &str = "felhom/v1";
 /// A document that was refused as a whole; what was accepted before stays in force.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ManifestError {
-    #[error("the manifest has {found} bytes, allowed are {MAX_BYTES}")]
+    #[error("the manifest has {found} bytes or more, allowed are {MAX_BYTES}")]
     TooLarge { found: usize },
     #[error("the manifest is not JSON: {message}")]
     NotJson { message: String },
@@ -221,13 +221,15 @@ fn without_unknown_dependencies(desired: &mut DesiredState, ids: &Set<String>) {
             refused.push(RefusedResource {
                 resource_id: guest.resource_id.clone(),
                 state: RefusedState::InvalidSpec,
-                message: format!(
-                    "depends_on: found {unknown:?}, allowed are the ids of resources in the manifest"
-                ),
+                message: unknown_dependency(unknown),
             });
         }
         unknown.is_none()
     });
+}
+
+fn unknown_dependency(id: &str) -> String {
+    format!("depends_on: found {id:?}, allowed are the ids of resources in the manifest")
 }
 
 /// What a document says of the resources that do not say otherwise.

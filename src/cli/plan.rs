@@ -93,7 +93,7 @@ pub(super) fn run(global: &Global, arguments: &PlanArguments, output: &mut Outpu
 pub(super) fn desired(config: &Config) -> Result<DesiredState, Failure> {
     let host_id = host_id(config)?;
     let bytes = match &config.desired {
-        DesiredSource::File { path, is_folder, poll } => from_file(path, *is_folder, *poll)?,
+        DesiredSource::File { path, is_folder, poll: _ } => from_file(path, *is_folder)?,
         DesiredSource::Hub => from_hub(config, &host_id)?,
         DesiredSource::None => {
             let what =
@@ -113,9 +113,10 @@ pub(super) fn host_id(config: &Config) -> Result<String, Failure> {
     })
 }
 
-fn from_file(path: &Path, is_folder: bool, poll: Duration) -> Result<Vec<u8>, Failure> {
+/// What it holds now.
+pub(super) fn from_file(path: &Path, is_folder: bool) -> Result<Vec<u8>, Failure> {
     let failed = |what: String| Failure::text(Exit::InputOutput, format!("the desired state: {what}"));
-    match FileSource::at(path.to_owned(), is_folder, poll).read() {
+    match FileSource::at(path.to_owned(), is_folder, Duration::ZERO).read() {
         Found::Document(bytes) => Ok(bytes),
         Found::Unavailable(what) => Err(failed(what)),
         Found::Nothing | Found::Unchanged => Err(failed(format!("{} holds no document", path.display()))),

@@ -2,77 +2,134 @@
 //! at fault is taken out and the rest is read again, until nothing is left to complain of.
 
 use super::{
-    Defaults, ENVELOPE, Head, ManifestError, Policy, Taken, json, policy, resource,
-    without_unknown_dependencies,
+    Defaults, ENVELOPE, Head, ManifestError, Policy, Taken, folder, json, policy, resource,
+    unknown_dependency,
 };
-use crate::model::desired::{DesiredState, DriftPolicy, RefusedState};
+use crate::model::desired::{DesiredGuest, DriftPolicy, RefusedState};
 use crate::model::time::Timestamp;
 use crate::strict_json::Json;
 
 /// More than this nobody mends in one go.
 const MOST: usize = 200;
 
-/// Each fault: of which resource, if it is of one, and what.
-pub type Faults = Vec<(Option<String>, String)>;
+/// Of which resource, if it is of one, and what.
+type Faults = Vec<(Option<String>, String)>;
 
-/// Reads a document as `host_id` would, or as whichever host it is for. An expired one is at fault, too.
-pub fn faults(bytes: &[u8], host_id: Option<&str>, now: Timestamp) -> Faults {
-    let mut document = match json(bytes) {
-        Ok(document) => document,
-        Err(error) => return vec![(None, error.to_string())],
-    };
-    if document.first(ENVELOPE).is_some() {
-        return vec![(None, "it is signed: check it before it is signed".to_owned())];
+/// One fault: in which file of a folder, of which resource, and what.
+#[derive(Debug)]
+pub struct Finding {
+    pub file: Option<String>,
+    pub resource: Option<String>,
+    pub message: String,
+}
+
+/// Reads a document as `host_id` would, or as whichever host it is for; of a folder each file. An expired one is at fault, too.
+pub fn faults(bytes: &[u8], host_id: Option<&str>, now: Timestamp) -> Vec<Finding> {
+    let mut checking =
+        Checking { host_id, now, faults: Vec::new(), taken: Taken::default(), guests: Vec::new() };
+    let pieces = json(bytes).and_then(|document| match folder::pieces(&document)? {
+        None => Ok(vec![(None, bytes.to_vec())]),
+        Some(pieces) => {
+            let named = |(name, text): (&str, &str)| (Some(name.to_owned()), text.as_bytes().to_vec());
+            Ok(pieces.into_iter().map(named).collect())
+        }
+    });
+    match pieces {
+        Ok(pieces) => pieces.into_iter().for_each(|(file, bytes)| checking.piece(file, &bytes)),
+        Err(error) => checking.whole_is(error.to_string()),
     }
-    let mut faults = Vec::new();
-    let own = match document.first("host_id") {
-        Some(Json::Text(host_id)) => host_id.clone(),
-        _ => String::new(),
-    };
-    let host_id = host_id.unwrap_or(&own);
-    let (defaults, resources, generation) = loop {
-        match Head::read(&document, host_id, now) {
-            Ok(head) => break (head.defaults, head.resources.to_vec(), head.generation),
-            Err(error) => {
-                if !tells_what_follows(&faults, &error.to_string()) {
-                    faults.push((None, error.to_string()));
-                }
-                if faults.len() > MOST || !mend_head(&mut document, &error, host_id) {
-                    // Its resources can be read for themselves.
-                    let resources = match document.first("resources") {
-                        Some(Json::Array(resources)) => resources.clone(),
-                        _ => Vec::new(),
-                    };
-                    let defaults = Defaults { drift: DriftPolicy::Correct, policy: Policy::default() };
-                    break (defaults, resources, 0);
+    checking.whole()
+}
+
+/// A document as far as it has been read.
+struct Checking<'a> {
+    host_id: Option<&'a str>,
+    now: Timestamp,
+    faults: Vec<Finding>,
+    taken: Taken,
+    guests: Vec<DesiredGuest>,
+}
+
+impl Checking<'_> {
+    /// The whole document, or one file of a folder, which is then named.
+    fn piece(&mut self, file: Option<String>, bytes: &[u8]) {
+        let of_file = |message: String| Finding { file: file.clone(), resource: None, message };
+        let mut document = match json(bytes) {
+            Ok(document) => document,
+            Err(error) => return self.faults.push(of_file(error.to_string())),
+        };
+        if document.first(ENVELOPE).is_some() {
+            return self.faults.push(of_file("it is signed: check it before it is signed".to_owned()));
+        }
+        let own = match document.first("host_id") {
+            Some(Json::Text(host_id)) => host_id.clone(),
+            _ => String::new(),
+        };
+        let host_id = self.host_id.unwrap_or(&own);
+        let mut faults = Faults::new();
+        let (defaults, resources) = loop {
+            match Head::read(&document, host_id, self.now) {
+                Ok(head) => break (head.defaults, head.resources.to_vec()),
+                Err(error) => {
+                    if !tells_what_follows(&faults, &error.to_string()) {
+                        faults.push((None, error.to_string()));
+                    }
+                    if faults.len() > MOST || !mend_head(&mut document, &error, host_id) {
+                        // Its resources can be read for themselves.
+                        let resources = match document.first("resources") {
+                            Some(Json::Array(resources)) => resources.clone(),
+                            _ => Vec::new(),
+                        };
+                        let defaults = Defaults { drift: DriftPolicy::Correct, policy: Policy::default() };
+                        break (defaults, resources);
+                    }
                 }
             }
+        };
+        for (index, mut one) in (self.taken.ids.len()..).zip(resources) {
+            let id = resource::id(&one, index);
+            if let Err(error) = self.taken.claim(&id, resource::vmid(&one)) {
+                faults.push((None, error.to_string()));
+            }
+            of_resource(&mut one, &id, &defaults, &mut faults, &mut self.guests);
         }
-    };
-    let mut desired = DesiredState {
-        generation,
-        sha256: String::new(),
-        guests: Vec::new(),
-        refused: Vec::new(),
-        claimed: Vec::new(),
-        places: crate::model::sorted::Map::new(),
-    };
-    let mut taken = Taken::default();
-    for (index, mut one) in resources.into_iter().enumerate() {
-        let id = resource::id(&one, index);
-        if let Err(error) = taken.claim(&id, resource::vmid(&one)) {
-            faults.push((None, error.to_string()));
+        let found = |(resource, message)| Finding { resource, ..of_file(message) };
+        self.faults.extend(faults.into_iter().map(found));
+    }
+
+    /// About no file and no resource alone.
+    fn whole_is(&mut self, message: String) {
+        self.faults.push(Finding { file: None, resource: None, message });
+    }
+
+    /// What concerns more than one resource.
+    fn whole(mut self) -> Vec<Finding> {
+        // As long as those are all there that could be read. What was told is cut open, and the next circle is looked for.
+        while let Err(error) = policy::cycle(&self.guests) {
+            self.whole_is(error.to_string());
+            let ManifestError::DependencyCycle { ids } = error else { break };
+            let (first, last) = (ids.split(", ").next(), ids.split(", ").last());
+            let of_last = |guest: &&mut DesiredGuest| Some(guest.resource_id.as_str()) == last;
+            for guest in self.guests.iter_mut().filter(of_last) {
+                guest.policy.depends_on.retain(|id| Some(id.as_str()) != first);
+            }
+            if self.faults.len() > MOST {
+                break;
+            }
         }
-        of_resource(&mut one, &id, &defaults, &mut faults, &mut desired);
+        for guest in &self.guests {
+            let unknown = guest.policy.depends_on.iter().filter(|id| !self.taken.ids.contains(*id));
+            let resource = Some(guest.resource_id.clone());
+            let of_it = |id: &String| Finding {
+                file: None,
+                resource: resource.clone(),
+                message: unknown_dependency(id),
+            };
+            self.faults.extend(unknown.map(of_it));
+        }
+        self.faults.truncate(MOST);
+        self.faults
     }
-    without_unknown_dependencies(&mut desired, &taken.ids);
-    let unknown = desired.refused.drain(..).map(|refused| (Some(refused.resource_id), refused.message));
-    faults.extend(unknown);
-    if let Err(error) = policy::cycle(&desired.guests) {
-        faults.push((None, error.to_string()));
-    }
-    faults.truncate(MOST);
-    faults
 }
 
 fn of_resource(
@@ -80,12 +137,12 @@ fn of_resource(
     id: &str,
     defaults: &Defaults,
     faults: &mut Faults,
-    desired: &mut DesiredState,
+    guests: &mut Vec<DesiredGuest>,
 ) {
     let mut taken_out: Vec<String> = Vec::new();
     loop {
         let refused = match resource::read(one, id, defaults) {
-            Ok(guest) => return desired.guests.push(guest),
+            Ok(guest) => return guests.push(guest),
             Err(refused) => refused,
         };
         let path = refused.message.split(": ").next().unwrap_or_default().to_owned();
@@ -203,9 +260,9 @@ mod tests {
         let found = faults(document.to_string().as_bytes(), host_id, Timestamp::from_unix(1_795_242_415));
         found
             .into_iter()
-            .map(|(id, message)| match id {
-                Some(id) => format!("{id} {message}"),
-                None => message,
+            .map(|found| match found.resource {
+                Some(id) => format!("{id} {}", found.message),
+                None => found.message,
             })
             .collect()
     }
@@ -250,6 +307,37 @@ mod tests {
         assert_eq!(faults(b"{", None, Timestamp::from_unix(0)).len(), 1);
         assert_eq!(of(&json!([]), None).len(), 1);
         assert_eq!(of(&json!({}), None).len(), 4, "each member that is missing");
+    }
+
+    #[test]
+    fn each_file_of_a_folder_is_read_and_what_concerns_all_of_them_is_found() {
+        let file = |name: &str, resources: Value| {
+            let text =
+                json!({"api_version": "felhom/v1", "host_id": "h", "generation": 7, "resources": resources});
+            (name.to_owned(), text.to_string())
+        };
+        let guest = |id: &str, vmid: u64, on: &[&str]| json!({"id": id, "kind": "lxc_guest", "depends_on": on, "spec": {"vmid": vmid}});
+        let bundle = super::super::bundle(vec![
+            file("a.json", json!([guest("a", 101, &["b", "x", "y"]), guest("c", 103, &["c"])])),
+            ("b.json".to_owned(), "{\n1".to_owned()),
+            file("c.json", json!([guest("b", 101, &["a"]), guest("d", 99, &["a"])])),
+        ]);
+        let found: Vec<String> = faults(&bundle, None, Timestamp::from_unix(0))
+            .into_iter()
+            .map(|found| format!("{}: {}", found.file.unwrap_or_default(), found.message))
+            .collect();
+        for part in [
+            "b.json: the manifest is not JSON: key must be a string at line 2 column 1",
+            "c.json: resources \"a\" and \"b\" both name vmid 101",
+            "c.json: spec.vmid: 99",
+            "could ever begin: a, b",
+            "could ever begin: c",
+            "depends_on: found \"x\"",
+            "depends_on: found \"y\"",
+        ] {
+            assert!(found.iter().any(|fault| fault.contains(part)), "{part}: {found:#?}");
+        }
+        assert_eq!(found.len(), 7, "{found:#?}");
     }
 
     #[test]

@@ -37,9 +37,20 @@ pub(super) fn ignore(ignore: &At<'_>, guest: &mut DesiredGuest) -> Result<(), Fa
             guest.run_state = None;
             continue;
         }
-        match field::named(name, guest.guest.kind) {
+        let kind = guest.guest.kind;
+        match field::named(name, kind) {
             Some(field) => guest.ignore.insert(field),
-            None => return Err(item.refused("run_state or the name of a managed field")),
+            None if volume::is_managed(kind, name) => guest.ignored_volumes.insert(name.to_owned()),
+            None => {
+                return Err(item.refused(match kind {
+                    GuestKind::Lxc => {
+                        "run_state, the name of a field, a card as in net0, or a volume: rootfs, mp0 to mp255"
+                    }
+                    GuestKind::Qemu => {
+                        "run_state, the name of a field, a card as in net0, or a volume as in scsi0"
+                    }
+                }));
+            }
         };
     }
     Ok(())

@@ -339,7 +339,15 @@ fn members_of_a_resource_are_as_strict_as_its_spec() {
     for (resource, path) in [
         (with("suspend", json!("yes")), "suspend: found \"yes\""),
         (with("drift", json!("ignore")), "drift: found \"ignore\""),
-        (with("ignore", json!(["cores", "nets"])), "ignore[1]: found \"nets\""),
+        (
+            with("ignore", json!(["cores", "nets"])),
+            "ignore[1]: found \"nets\", allowed is run_state, the name of",
+        ),
+        (
+            with("ignore", json!(["mp256"])),
+            "ignore[0]: found \"mp256\", allowed is run_state, the name of a field, a card as in net0, or a volume",
+        ),
+        (with("ignore", json!(["scsi0"])), "ignore[0]: found \"scsi0\""),
         (with("ignore", json!("cores")), "ignore: found \"cores\", allowed is an array"),
         (with("depends_on", json!(["db"])), "depends_on: found \"db\", allowed are the ids of resources"),
         (with("depends_on", json!(["a b"])), "depends_on[0]: found \"a b\""),
@@ -369,12 +377,13 @@ fn drift_ignore_and_suspend_are_read() {
         "defaults": {"drift": "report", "on_remove": "keep"}, "a_member_of_a_later_version": {},
         "resources": [
             {"id": "a", "kind": "lxc_guest", "spec": {"vmid": 101, "run_state": "running"},
-             "ignore": ["tags", "run_state"], "suspend": true, "depends_on": []},
+             "ignore": ["tags", "run_state", "rootfs", "mp0"], "suspend": true, "depends_on": []},
             {"id": "b", "kind": "lxc_guest", "spec": {"vmid": 102}, "drift": "correct"}]});
     let state = read(&text.to_string()).unwrap();
     let [a, b] = state.guests.as_slice() else { panic!("{state:?}") };
     assert_eq!((a.drift, a.suspend, a.run_state), (DriftPolicy::Report, true, None));
     assert_eq!(a.ignore, Set::from([Field::Tags]));
+    assert_eq!(a.ignored_volumes, Set::from(["mp0".to_owned(), "rootfs".to_owned()]));
     assert_eq!((b.drift, b.suspend), (DriftPolicy::Correct, false));
 }
 

@@ -270,6 +270,8 @@ pub struct DesiredGuest {
     pub drift: DriftPolicy,
     /// Fields whose drift is neither corrected nor reported.
     pub ignore: Set<Field>,
+    /// The same of volumes, by their keys.
+    pub ignored_volumes: Set<String>,
     pub suspend: bool,
     /// Holds bytes that exist nowhere else; unless the manifest says `false`, it does.
     pub data_bearing: bool,
@@ -290,6 +292,7 @@ impl DesiredGuest {
             fields: Map::new(),
             drift: DriftPolicy::Correct,
             ignore: Set::new(),
+            ignored_volumes: Set::new(),
             suspend: false,
             data_bearing: true,
             volumes: Volumes::new(),

@@ -44,7 +44,7 @@ pub(super) fn line(diff: &Value, run: RunState) -> String {
 }
 
 /// Text is quoted, and shortened as everything an owner wrote.
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::String(word) if word == "absent" => UNSET.to_owned(),
         Value::String(text) => quoted(text),

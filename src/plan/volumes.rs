@@ -5,7 +5,7 @@ use crate::model::sorted::Map;
 
 use serde_json::{Value, json};
 
-use super::diff::diff;
+use super::diff::{diff, shown};
 use super::sight::{Sight, unreadable};
 use super::words::{quoted, shortened};
 use super::{Note, PlanFailure, PlannedStep};
@@ -67,17 +67,12 @@ impl Volumes {
         let mut volumes = Self { managed: desired.volumes.len(), ..Self::default() };
         for (key, wanted) in &desired.volumes {
             let spot = Spot { guest: desired.guest, key, sight };
+            if desired.ignored_volumes.contains(key) {
+                volumes.ignore(&spot, wanted);
+                continue;
+            }
             let differing = volumes.drift.len();
-            let compared = match (wanted, sight.config.merged(key)) {
-                (Wanted::Absent, None) => Ok(()),
-                (Wanted::Absent, Some(text)) => {
-                    volumes.should_be_detached(&spot, text);
-                    Ok(())
-                }
-                (Wanted::Like(wanted), Some(text)) => volumes.is_there(&spot, wanted, text),
-                (Wanted::Like(wanted), None) => volumes.is_not_there(&spot, wanted),
-            };
-            if let Err(failure) = compared {
+            if let Err(failure) = volumes.volume(&spot, wanted) {
                 volumes.failure = Some(failure);
             }
             let waits = sight.run != RunState::Stopped && sight.config.pending.contains_key(key);
@@ -103,6 +98,34 @@ impl Volumes {
             volumes.set.clear();
         }
         volumes
+    }
+
+    fn volume(&mut self, spot: &Spot<'_>, wanted: &Wanted<Volume>) -> Result<(), PlanFailure> {
+        match (wanted, spot.sight.config.merged(spot.key)) {
+            (Wanted::Absent, None) => Ok(()),
+            (Wanted::Absent, Some(text)) => {
+                self.should_be_detached(spot, text);
+                Ok(())
+            }
+            (Wanted::Like(wanted), Some(text)) => self.is_there(spot, wanted, text),
+            (Wanted::Like(wanted), None) => self.is_not_there(spot, wanted),
+        }
+    }
+
+    /// What differs of it is told and nothing more.
+    fn ignore(&mut self, spot: &Spot<'_>, wanted: &Wanted<Volume>) {
+        let mut aside = Self::default();
+        let failure = aside.volume(spot, wanted).err();
+        let differs = |drift: &Drift| {
+            let (is, wanted) = (shown(&drift.actual), shown(&drift.desired));
+            format!("{} is {is} instead of {wanted}, which is to be ignored", drift.field)
+        };
+        let mut found: Vec<String> = aside.drift.iter().map(differs).collect();
+        if found.is_empty() {
+            found.extend(failure.map(|failure| format!("to be ignored: {}", failure.message)));
+        }
+        self.managed = self.managed.saturating_sub(usize::from(!found.is_empty()));
+        self.notes.extend(found.into_iter().map(|message| Note { code: "ignored", message }));
     }
 
     /// One write for all that is added or changed.

@@ -13,6 +13,7 @@ mod adopt;
 mod apply;
 mod behaviour;
 mod canary;
+mod check;
 mod cli;
 mod consent;
 mod crash;

@@ -3,7 +3,7 @@
 use expect_test::expect;
 use serde_json::{Value as Free, json};
 
-use super::{Guest, check, check_seen, container, db, vm, web};
+use super::{Guest, check, check_seen, container, db, vm, wanted, web};
 use crate::model::desired::DesiredGuest;
 use crate::model::guest::RunState;
 use crate::model::observed::PendingChange;
@@ -210,6 +210,42 @@ fn nothing_grows_while_a_change_of_it_is_pending() {
               - mp0: it is to grow to 120 GiB once the guest was restarted: a change of it is pending
               not managed of it: rootfs
         "#]],
+    );
+}
+
+#[test]
+fn an_ignored_volume_is_neither_grown_nor_written_nor_refused() {
+    let with = |mount: Free| {
+        wanted(json!({"id": "web", "kind": "lxc_guest", "ignore": ["mp0", "rootfs"],
+            "spec": {"vmid": 101, "rootfs": {"size_gb": 8}, "mounts": [mount]}}))
+    };
+    check(
+        &with(json!({"key": "mp0", "size_gb": 120, "backup": true})),
+        &there(RunState::Running),
+        expect![[r#"
+            lxc/101 web  running  in order
+              - mp0.size_gb is 100 instead of 120, which is to be ignored
+              - mp0.backup is false instead of true, which is to be ignored
+              - the one managed field is as it should be
+        "#]],
+    );
+    check(
+        &with(json!({"key": "mp0", "storage": "elsewhere"})),
+        &there(RunState::Running),
+        expect![[r#"
+            lxc/101 web  running  in order
+              - to be ignored: mp0 is store:101/vm-101-disk-1.raw, should be a volume on elsewhere: volumes are not moved
+              - the one managed field is as it should be
+        "#]],
+    );
+    check(
+        &with(json!({"key": "mp0", "ensure": "absent"})),
+        &there(RunState::Running),
+        expect![[r#"
+        lxc/101 web  running  in order
+          - mp0 is "store:101/vm-101-disk-1.raw,mp=/data,size=100G" instead of not set, which is to be ignored
+          - the one managed field is as it should be
+    "#]],
     );
 }
 
