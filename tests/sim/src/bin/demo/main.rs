@@ -6,6 +6,7 @@ use std::process::ExitCode;
 mod consent;
 mod crash;
 mod daemon;
+mod explain;
 mod keys;
 mod limit;
 mod provision;
@@ -40,6 +41,7 @@ fn run() -> Result<(), String> {
     work::play(&stage, &daemon)?;
     provision::play(&stage, &daemon)?;
     restore::play(&stage)?;
+    explain::play(&stage, &daemon)?;
     consent::held(&stage, &daemon)?;
     let keys = Keys::new(&stage)?;
     consent::play(&stage, &keys)?;

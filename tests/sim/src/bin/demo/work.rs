@@ -45,6 +45,8 @@ fn locked(stage: &Stage, daemon: &Daemon) -> Result<(), String> {
     println!("  seen: the daemon says why: {reason}");
     let touched = stage.changing(|call| call.path.contains("/102/"));
     seen(touched.is_empty(), "not one changing call reached it")?;
+    let told = stage.shows(0, &["explain", "files.cores"])?;
+    seen(told.contains("(lock)"), "the field is explained: wanted, there, by whom, and what it waits for")?;
     stage.node.world(|world| world.guest_mut(102).set_lock(None));
     println!("  the backup ends, and the lock with it");
     stage.sees("files has its 4 cores, without anybody's doing", PATIENCE, |stage| {
