@@ -253,7 +253,7 @@ fn refusal(step: &Step, facts: &Facts) -> Option<(String, String)> {
         // Nothing is lost where nothing is.
         Step::Make { guest, .. } => facts.free.as_ref().err().map(|why| {
             loss(
-                &format!("whatever has the number {} now: {why}", guest.vmid),
+                &format!("the number {} is not free: {why}", guest.vmid),
                 "give the resource a vmid that is free, or remove by hand what is left of an older guest"
                     .to_owned(),
             )
@@ -438,8 +438,13 @@ fn irreversible_keys(
         Some(value) => format!(" --put {}", quoted(&format!("{key}={value}"))),
         None => format!(" --delete {key}"),
     });
+    let is_lost = if other.iter().all(|key| is_card(key)) {
+        "would lose the hardware address, and the address lease with it"
+    } else {
+        "may free or detach something that cannot be brought back"
+    };
     Some((
-        format!("{} may free or detach something that cannot be brought back", other.join(", ")),
+        format!("{} {is_lost}", other.join(", ")),
         draft(guest, "config", &(lines.collect::<String>() + if volumes { BACKUP } else { "" })),
     ))
 }

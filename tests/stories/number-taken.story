@@ -1,0 +1,24 @@
+Where volumes of a guest that is no more are left nothing is made over them.
+== node
+volume store:150/vm-150-disk-7.raw 150
+== manifest
+[
+  {"id": "new", "kind": "lxc_guest", "spec": {"vmid": 150, "run_state": "running",
+    "provision": {"from": "template", "source": "local:vztmpl/alpine-mini_3.20_amd64.tar.gz", "storage": "store"}}}
+]
+== plan
+lxc/150 new  unknown  1 step
+    ensure       not set -> "present"
+  1. make lxc/150 from template local:vztmpl/alpine-mini_3.20_amd64.tar.gz
+     because it is nowhere in the cluster; what else is wanted of it follows once it is there
+not managed, not touched: lxc/100 (web, stopped), lxc/101 (db, running), lxc/102 (ct102, stopped), lxc/103 (ct103, stopped), lxc/104 (ct104, stopped), lxc/105 (ct105, running), lxc/106 (ct106, stopped), lxc/107 (ct107, stopped), qemu/200 (vm1, running), qemu/201 (vm2, stopped)
+generation 1: 1 to change, 0 held, 0 that cannot be planned, 0 in order, 0 refused
+== calls
+none
+== status
+Ready false (ResourcesHeld)
+Stalled true (ResourcesHeld)
+new: held
+  hold taken: make lxc/150 from template local:vztmpl/alpine-mini_3.20_amd64.tar.gz: the number 150 is not free: these volumes are left: store:150/vm-150-disk-7.raw
+  to go on: give the resource a vmid that is free, or remove by hand what is left of an older guest
+  drift ensure: "present" wanted, "absent" there
