@@ -135,7 +135,7 @@ pub static SETTINGS: &[Setting] = &[
     setting("agent", "ha", Kind::Choice(&["hold", "through"]), "hold", "what is done about the run state of guests that HA manages: hold them, or go through HA, which stops a guest hard once its own deadline of 60 s is over"),
     setting("agent", "stop_seconds", number(1, 600), "20", "how long the daemon waits for its lanes when it is told to end"),
     setting("agent", "blast_radius", number(0, 100_000), "0", "how many guests one generation may stop or restart; 0: 3, or a quarter of the managed ones if that is more"),
-    setting("agent", "boot_grace_seconds", number(0, 3600), "120", "seconds after the node's boot in which guests that it starts by itself are left to it"),
+    setting("agent", "boot_grace_seconds", number(0, 1_000_000_000), "120", "seconds after the node's boot in which guests that it starts by itself are left to it"),
     setting("agent", "mode", Kind::Choice(&["manage", "observe"]), "manage", "manage: bring guests in order and carry out signed operations; observe: change nothing"),
     setting("agent", "log", Kind::LogFilter, "info", "error, warn, info, debug or trace; also by module: info,felhom_agent::pve=debug"),
     setting("agent", "socket", Kind::Socket, "/run/felhom-agent/agent.sock", "socket for `felhom-agent status` and curl on this machine; `none`: no socket"),
