@@ -10,11 +10,11 @@ use felhom_agent::status::{ConditionStatus, ConditionType, ResourceState};
 use felhom_sim::node::World;
 use felhom_sim::pve::{Options, PveSim};
 use felhom_sim::server::{Action, Rule};
-use felhom_sim::sign::{self, Key, Signature};
+use felhom_sim::sign::{self, Key};
 use serde_json::{Value, json};
 
 use crate::rig::{Kit, Rig, condition, lxc, manifest};
-use crate::stage::consent::People;
+use crate::stage::consent::{People, signed_manifest};
 use crate::stage::{self, HOST_ID, Stage};
 
 fn with(mut resource: Value, name: &str, member: Value) -> Value {
@@ -237,17 +237,6 @@ fn a_folder_is_one_desired_state_and_a_bad_file_is_named_and_changes_nothing() {
     stage.run(&["plan"]).expect(0, &["generation 6"]);
 }
 
-/// A document in the envelope that the agent's own description asks for.
-fn signed(document: &Value, key: &Key) -> String {
-    const TYPE: &str = "application/vnd.felhom.manifest.v1+json";
-    let payload = document.to_string();
-    let sig = sign::base64(&key.sign(&sign::pae(TYPE, payload.as_bytes())));
-    let keyid = key.id();
-    let signatures = vec![Signature { keyid, sig }];
-    let payload = sign::base64(payload.as_bytes());
-    sign::Envelope { payload_type: TYPE.to_owned(), payload, signatures }.text()
-}
-
 #[test]
 fn where_a_signature_is_asked_for_only_a_signed_document_counts() {
     let stage = Stage::new(|_| {});
@@ -267,12 +256,12 @@ fn where_a_signature_is_asked_for_only_a_signed_document_counts() {
     let daemon = stage.daemon();
     put(&wanted(1, 4).to_string());
     daemon.says("desired.require_signed asks for one");
-    put(&signed(&wanted(1, 4), &otto));
+    put(&signed_manifest(&wanted(1, 4), &otto));
     daemon.says("none of its keys holds the role manifest");
-    put(&signed(&wanted(1, 2), &mara).replace(&mara.id(), &otto.id()));
+    put(&signed_manifest(&wanted(1, 2), &mara).replace(&mara.id(), &otto.id()));
     daemon.says("is not one over this payload");
     assert_eq!(stage.mutation_lines(), Vec::<String>::new());
-    put(&signed(&wanted(1, 2), &mara));
+    put(&signed_manifest(&wanted(1, 2), &mara));
     daemon.until("the good one", || stage.key(100, "cores").as_deref() == Some("2"));
     daemon.stop();
     // It was accepted: the next start needs nobody to bring it again.

@@ -254,6 +254,15 @@ impl Stage {
         }
     }
 
+    /// Waits although no daemon may be there.
+    pub(crate) fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !holds() {
+            assert!(Instant::now() < deadline, "waited in vain for: {what}");
+            pause();
+        }
+    }
+
     /// Waits until somebody who asks at the socket is heard: its file is there a moment before.
     pub(crate) fn listens(&self, daemon: &Daemon) {
         daemon.until("the socket", || UnixStream::connect(self.socket()).is_ok());

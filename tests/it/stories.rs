@@ -6,6 +6,7 @@
 //! other, `== then` between two without a manifest. With `UPDATE_EXPECT=1` in the environment what was seen is written into the files, to be read before it is committed.
 
 mod happens;
+mod node;
 mod seen;
 
 use std::fs;
@@ -14,10 +15,30 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
 
+use felhom_agent::model::hold::HoldReason;
+
 use self::happens::Theatre;
+use crate::rejections::matrix::quoted;
 
 /// Most of a story is waiting for the next look.
 const AT_ONCE: usize = 8;
+
+/// What Proxmox locks a guest with; a template is told as what it is.
+const LOCKS: [&str; 13] = [
+    "backup",
+    "clone",
+    "create",
+    "destroyed",
+    "disk",
+    "fstrim",
+    "migrate",
+    "mounted",
+    "rollback",
+    "snapshot",
+    "snapshot-delete",
+    "suspended",
+    "suspending",
+];
 
 #[derive(Debug)]
 struct Part {
@@ -65,13 +86,18 @@ fn play(text: &str) -> String {
     told
 }
 
+fn is_story(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "story")
+}
+
 fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories");
     let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "story"));
-    // One of them: `STORY=locked cargo test --test it stories`.
+    files.retain(|path| is_story(path));
+    // Some of them: `STORY=locked,hub cargo test --test it stories`.
     if let Ok(wanted) = std::env::var("STORY") {
-        files.retain(|path| path.display().to_string().contains(&wanted));
+        let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+        files.retain(|path| wanted.split(',').any(|part| name(path).contains(part)));
     }
     files.sort();
     files
@@ -115,4 +141,45 @@ fn every_story_goes_as_it_is_told() {
     });
     let wrong = wrong.into_inner().unwrap();
     assert!(wrong.is_empty(), "{} of {} stories:\n{}", wrong.len(), files.len(), wrong.join("\n\n"));
+}
+
+/// Every story, as it is told.
+fn told() -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories");
+    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    files.filter(|path| is_story(path)).map(|path| fs::read_to_string(path).unwrap()).collect()
+}
+
+#[test]
+fn every_reason_to_hold_and_every_lock_stands_in_a_story() {
+    let told = told();
+    let mut missing: Vec<String> = HoldReason::ALL
+        .map(|reason| format!("\n  hold {reason}: "))
+        .into_iter()
+        .chain(LOCKS.map(|lock| format!(" has the lock \"{lock}\": ")))
+        .collect();
+    missing.retain(|text| !told.contains(text));
+    assert!(missing.is_empty(), "no story shows any of {missing:?}");
+}
+
+/// The table of `tests/stories/README.md`: what must be told, and by which stories.
+#[test]
+fn every_line_of_the_list_is_told_by_stories_that_exist() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories");
+    let document = fs::read_to_string(folder.join("README.md")).unwrap();
+    let rows = document.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| what"));
+    let mut wrong = Vec::new();
+    for row in rows.clone() {
+        let stories: Vec<&str> = quoted(row.rsplit(" | ").next().unwrap()).collect();
+        if stories.is_empty() {
+            wrong.push(format!("told by nothing: {row}"));
+        }
+        wrong.extend(
+            stories
+                .into_iter()
+                .filter(|name| !folder.join(format!("{name}.story")).exists())
+                .map(|name| format!("there is no {name}.story")),
+        );
+    }
+    assert!(rows.count() > 30 && wrong.is_empty(), "tests/stories/README.md:\n{}", wrong.join("\n"));
 }

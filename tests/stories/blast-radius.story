@@ -1,5 +1,6 @@
 One generation stops at most so many guests; the rest waits for a signature or a higher limit.
 == agent
+trust
 config agent.blast_radius 1
 == node
 run 102
@@ -45,3 +46,16 @@ ct102: held
   hold blast_radius: generation 1 has stopped or restarted 1 guests, allowed are 1
   to go on: if that is meant: felhom-agent op draft limit-release --generation 1, and have it signed; or raise agent.blast_radius
   drift run_state: "stopped" wanted, "running" there
+== then
+== meanwhile
+orders otto limit.release {"generation":1}
+== told
+otto limit.release {"generation":1}: "done": "generation 1 may stop and restart all that it names"
+== calls
+POST /nodes/pve/lxc/102/status/shutdown timeout=180
+== status
+Ready true (AllReady)
+ct101: ready
+  last: shut down lxc/101 within 180 s: done
+ct102: ready
+  last: shut down lxc/102 within 180 s: done

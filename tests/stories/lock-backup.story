@@ -22,6 +22,33 @@ ct100: held
   hold lock: lxc/100 has the lock "backup": a backup works on it, or was killed while it did
   to go on: wait until the backup has ended; if no task works on it any more, `pct unlock 100` as root on the node
   drift cores: 2 wanted, "absent" there
+== then
+== meanwhile
+run explain ct100.cores
+== told
+$ felhom-agent explain ct100.cores
+ct100.cores  lxc/100 on pve  differs
+  wanted      2
+  said in     $DIR/desired.json, generation 1, resources[0].spec.cores
+  now         not set (no key cores)
+  read by     GET /nodes/pve/lxc/100/pending
+  rule        a whole number from 1 to 8192
+              without it the guest has all cores of the node, which no number says
+              "absent" deletes the key
+              a running guest takes it at once
+              to write it a token needs VM.Config.CPU on /vms/100
+  not done    (lock) lxc/100 has the lock "backup": a backup works on it, or was killed while it did
+              to go on: wait until the backup has ended; if no task works on it any more, `pct unlock 100` as root on the node
+  looked at   TIME, N s ago
+== calls
+none
+== status
+Ready false (ResourcesHeld)
+Stalled true (ResourcesHeld)
+ct100: held
+  hold lock: lxc/100 has the lock "backup": a backup works on it, or was killed while it did
+  to go on: wait until the backup has ended; if no task works on it any more, `pct unlock 100` as root on the node
+  drift cores: 2 wanted, "absent" there
 == node
 lock 100
 == calls

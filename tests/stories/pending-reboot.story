@@ -23,3 +23,31 @@ vm200: ready
   warnings: cores: 2 is written, 1 runs until the guest is next started
   warnings: memory_mb: 128 is written, 64 runs until the guest is next started
   last: set cores=2, memory=128 of qemu/200: done
+== then
+== meanwhile
+run explain vm200.memory_mb
+== told
+$ felhom-agent explain vm200.memory_mb
+vm200.memory_mb  qemu/200 on pve  pending reboot
+  wanted      128
+  said in     $DIR/desired.json, generation 1, resources[0].spec.memory_mb
+  now         64 (memory: 64)
+  next start  128 (memory: 128)
+  read by     GET /nodes/pve/qemu/200/pending
+  rule        a whole number from 16 to 67108864; current=4096 and 4096 are the same
+              while it is not there, it is 512
+              a running guest takes it at its next start
+              to write it a token needs VM.Config.Memory on /vms/200
+  not done    (restart_never) it is written and holds from the next start on; only a guest that should run is restarted for it
+              to go on: restart it by hand, or say "restart": "window" or "allowed" in the resource
+  looked at   TIME, N s ago
+== calls
+none
+== status
+Ready true (AllReady)
+vm200: ready
+  pending_reboot: cores
+  pending_reboot: memory_mb
+  warnings: cores: 2 is written, 1 runs until the guest is next started
+  warnings: memory_mb: 128 is written, 64 runs until the guest is next started
+  last: set cores=2, memory=128 of qemu/200: done

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
-use felhom_sim::sign::{self, Envelope, Key, Order};
+use felhom_sim::sign::{self, Envelope, Key, Order, Signature};
 use serde_json::{Value, json};
 
 use super::{Daemon, HOST_ID, Stage};
@@ -69,6 +69,16 @@ pub(crate) fn submit(socket: &Path, body: &[u8]) -> (u16, Value) {
     let status = text.split(' ').nth(1).and_then(|status| status.parse().ok());
     let document = text.split_once("\r\n\r\n").and_then(|(_, body)| serde_json::from_str(body).ok());
     (status.unwrap_or_else(|| panic!("no answer: {sent:?} {came:?} {text}")), document.unwrap_or_default())
+}
+
+/// A desired state in the envelope that the agent's own description asks for.
+pub(crate) fn signed_manifest(document: &Value, key: &Key) -> String {
+    const TYPE: &str = "application/vnd.felhom.manifest.v1+json";
+    let payload = document.to_string();
+    let sig = sign::base64(&key.sign(&sign::pae(TYPE, payload.as_bytes())));
+    let signatures = vec![Signature { keyid: key.id(), sig }];
+    let payload = sign::base64(payload.as_bytes());
+    Envelope { payload_type: TYPE.to_owned(), payload, signatures }.text()
 }
 
 impl Stage {

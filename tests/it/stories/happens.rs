@@ -1,29 +1,28 @@
 //! What happens in a story, line by line.
 //!
-//! `== node`: `set VMID KEY=VALUE`, `unset VMID KEY`, `append VMID TEXT` (to its configuration file, `\n` being a line's end),
-//! `lxc VMID TEXT` and `qemu VMID TEXT` (a new guest), `lock VMID [LOCK]`, `run VMID`, `halt VMID`, `pause VMID`, `ha VMID STATE`, `deaf VMID`,
-//! `remove VMID`, `elsewhere VMID`, `backup STORAGE VMID HOURS`, `working TYPE VMID LINE` (somebody's task, with this line in its log), `fails|dies|hangs|vanishes TYPE [TEXT]`, `unreadable VMID TEXT`,
-//! `empty-lists`, `leaves-nothing` (backups), `option KEY VALUE`, `storage NAME offline|online|full`, `allow ROLE PRIVILEGES PATH…` (the agent's token may that and
-//! no more), `fault JSON` (of the simulator's rules), `down`, `up`, `answer` (no fault in calls is left), `mend` (no fault is left, and all is done).
+//! `== node`: see `stories/node.rs`.
 //!
-//! `== agent`: `config SECTION.KEY JSON`, `start`, `stop`, `crash`, `says TEXT` (is waited for), `file NAME` and `no-file NAME` beside the configuration.
+//! `== agent`: `config SECTION.KEY JSON`, `start`, `stop`, `crash`, `says TEXT` (is waited for), `file NAME` and `no-file NAME` beside the
+//! configuration, `part NAME RESOURCES` (a file of the folder `desired.d`), `writes TEXT` (as desired state), `in-order` (calls are told as they came, not by guest),
+//! `trust` (there are keys: mara's, who may sign manifests, and
+//! otto's, who is an operator), `signs WHO` (what is desired, from here on), `orders WHO KIND PARAMETERS` (signed, and waited for).
 //!
-//! `== hub`: `envelope JSON`, `down`, `up`, `manifest` (what is desired comes from the hub from here on).
+//! `== hub`: `envelope JSON`, `down`, `up`, `manifest` (what is desired comes from the hub from here on), `another` (agent puts what it knows
+//! of this host).
 //!
-//! `== meanwhile`, after a manifest and before anything is waited for: lines of all three, `called METHOD PATH`
-//! (is waited for), `desire RESOURCES`, `ask PATH` of the local socket, and `run ARGUMENTS` of a command, what it says being told.
+//! `== meanwhile`, after a manifest and before anything is waited for: lines of all three, `called METHOD PATH` and `answered METHOD PATH`
+//! (are waited for; `PATH … PART` is of a path with that part), `desire RESOURCES`, `ask PATH` of the local socket, and `run ARGUMENTS` of a command, what it says being told.
 //!
 //! `== manifest`: the list of resources; or an object, whose members stand in the place of the usual ones, generation and so on.
+//! `$BACKUP` is the volume of the newest backup.
 
-use felhom_sim::api::Caller;
-use felhom_sim::node::tasks::{Next, Work};
-use felhom_sim::node::{GuestKind as Kind, World};
-use felhom_sim::server::Rule;
-use felhom_sim::sign::sha256_hex;
+use felhom_sim::server::Call;
+use felhom_sim::sign::{Key, keyring, sha256_hex};
 use serde_json::{Value, json};
 
-use super::{Part, seen};
+use super::{Part, node, seen};
 use crate::socket::{get, post};
+use crate::stage::consent::signed_manifest;
 use crate::stage::{Daemon, HOST_ID, Stage, manifest};
 
 /// A stage on which a story is played.
@@ -33,6 +32,12 @@ pub(super) struct Theatre {
     /// Section, key and value of what is configured otherwise.
     settings: Vec<(String, String, Value)>,
     hub: bool,
+    /// Whose signatures the agent knows.
+    keys: Vec<(&'static str, Key)>,
+    /// Who signs what is desired.
+    signer: Option<String>,
+    /// Calls are told as they came, and not by guest.
+    in_order: bool,
     generation: u64,
     /// The digest of what is wanted.
     document: String,
@@ -42,11 +47,11 @@ pub(super) struct Theatre {
     told: String,
 }
 
-fn word(line: &str) -> (&str, &str) {
+pub(super) fn word(line: &str) -> (&str, &str) {
     line.split_once(' ').unwrap_or((line, ""))
 }
 
-fn number(text: &str) -> u32 {
+pub(super) fn number(text: &str) -> u32 {
     text.parse().unwrap_or_else(|_| panic!("no number: {text:?}"))
 }
 
@@ -68,6 +73,9 @@ impl Theatre {
             daemon: None,
             settings: Vec::new(),
             hub,
+            keys: Vec::new(),
+            signer: None,
+            in_order: false,
             generation: 0,
             document: String::new(),
             calls: 0,
@@ -81,15 +89,17 @@ impl Theatre {
         let mut is_new = false;
         for part in parts {
             match part.heading.as_str() {
-                "node" => part.body.lines().for_each(|line| node(&self.stage, line)),
+                "node" => part.body.lines().for_each(|line| node::happens(&self.stage, line)),
                 "agent" => part.body.lines().for_each(|line| self.agent(line)),
                 "hub" => part.body.lines().for_each(|line| self.hub(line)),
                 "manifest" => {
-                    plan = self.desire(&value(&part.body));
+                    let text = part.body.replace("$BACKUP", &node::newest_backup(&self.stage));
+                    plan = self.desire(&value(&text));
                     is_new = true;
                 }
                 "meanwhile" => {
                     if self.daemon.is_none() {
+                        self.configure();
                         self.daemon = Some(self.stage.daemon());
                     }
                     part.body.lines().for_each(|line| self.meanwhile(line));
@@ -103,10 +113,10 @@ impl Theatre {
             self.daemon = Some(self.stage.daemon());
         }
         let mended = parts.iter().any(|part| part.body.lines().any(|line| ["mend", "up"].contains(&line)));
-        self.until_calm(is_new, mended);
-        let calls = seen::calls(&self.stage.mutations()[self.calls..]);
+        let status = self.until_calm(is_new, mended);
+        let calls = seen::calls(&self.stage.mutations()[self.calls..], self.in_order);
         self.calls = self.stage.mutations().len();
-        let status = seen::status(&self.stage, &self.status());
+        let status = seen::status(&self.stage, &status);
         if !plan.is_empty() {
             plan.insert_str(0, "== plan\n");
         }
@@ -133,8 +143,14 @@ impl Theatre {
             if !self.hub {
                 config["hub"] = json!({"host_id": HOST_ID});
             }
+            if !self.keys.is_empty() {
+                self.stage.with_ops(config);
+            }
             for (section, key, value) in &self.settings {
                 config[section][key] = value.clone();
+            }
+            for section in config.as_object_mut().unwrap().values_mut() {
+                section.as_object_mut().unwrap().retain(|_, value| !value.is_null());
             }
         });
     }
@@ -149,8 +165,12 @@ impl Theatre {
             document[key] = value.clone();
         }
         self.generation = document["generation"].as_u64().unwrap();
-        self.document = sha256_hex(document.to_string().as_bytes());
-        let draft = self.stage.write("draft.json", &document.to_string());
+        let text = match &self.signer {
+            Some(signer) => signed_manifest(&document, self.key(signer)),
+            None => document.to_string(),
+        };
+        self.document = sha256_hex(text.as_bytes());
+        let draft = self.stage.write("draft.json", &text);
         let plan = seen::plan(&self.stage, &draft);
         if self.is_from_hub() {
             self.stage.hub.publish(HOST_ID, &document);
@@ -163,16 +183,24 @@ impl Theatre {
     fn meanwhile(&mut self, line: &str) {
         let (verb, rest) = word(line);
         match verb {
-            "called" => {
-                let is_called = || self.stage.node.calls().iter().any(|call| call.line().starts_with(rest));
-                self.daemon.as_ref().unwrap().until(line, is_called);
+            "called" | "answered" => {
+                let (begin, more) = rest.split_once(" … ").unwrap_or((rest, ""));
+                let is_meant = |call: &Call| {
+                    let text = call.line();
+                    let is_far_enough = verb == "called" || call.status.is_some();
+                    is_far_enough && text.starts_with(begin) && text.contains(more)
+                };
+                let is_seen = || self.stage.node.calls().iter().any(is_meant);
+                self.stage.until(line, is_seen);
             }
-            "start" | "stop" | "crash" | "says" | "file" | "no-file" => self.agent(line),
-            "envelope" => self.hub(line),
+            "start" | "stop" | "crash" | "says" | "file" | "no-file" | "part" | "writes" | "orders" => {
+                self.agent(line)
+            }
+            "envelope" | "another" => self.hub(line),
             "ask" => assert_eq!(post(&self.stage, rest, b"").status, 202),
             "run" => self.told.push_str(&seen::command(&self.stage, rest)),
             "desire" => drop(self.desire(&value(rest))),
-            _ => node(&self.stage, line),
+            _ => node::happens(&self.stage, line),
         }
     }
 
@@ -189,14 +217,57 @@ impl Theatre {
                 self.configure();
                 self.daemon = Some(self.stage.daemon());
             }
-            "run" => self.told.push_str(&seen::command(&self.stage, rest)),
+            "run" => {
+                self.configure();
+                self.told.push_str(&seen::command(&self.stage, rest));
+            }
             "stop" => drop(self.daemon.take().unwrap().stop()),
             "crash" => self.daemon.take().unwrap().crash(),
             "says" => self.daemon.as_ref().unwrap().says(rest),
             "file" => drop(self.stage.write(rest, "")),
             "no-file" => std::fs::remove_file(self.stage.path(rest)).unwrap(),
+            "part" => {
+                let (name, resources) = word(rest);
+                let folder = self.stage.path("desired.d");
+                std::fs::create_dir_all(&folder).unwrap();
+                self.generation += 1;
+                let document = manifest(self.generation, &value(resources)).to_string();
+                // Whole or not at all.
+                std::fs::rename(self.stage.write("beside", &document), folder.join(name)).unwrap();
+            }
+            "trust" => {
+                let key = |name, roles: &[&str]| (name, Key::named(name, roles));
+                self.keys = vec![key("mara", &["manifest"]), key("otto", &["operator"])];
+                let rows: Vec<&Key> = self.keys.iter().map(|(_, key)| key).collect();
+                self.stage.install_keyring(&keyring(1, 1, &rows));
+            }
+            "writes" => {
+                // Whole or not at all.
+                std::fs::rename(self.stage.write("beside", rest), self.stage.path("desired.json")).unwrap();
+            }
+            "in-order" => self.in_order = true,
+            "signs" => self.signer = Some(rest.to_owned()),
+            "orders" => self.orders(rest),
             other => panic!("the agent cannot {other}"),
         }
+    }
+
+    fn key(&self, name: &str) -> &Key {
+        let key = self.keys.iter().find(|(other, _)| *other == name);
+        &key.unwrap_or_else(|| panic!("nobody trusts {name}")).1
+    }
+
+    /// `otto limit.release {"generation":1}`: signed, brought, and waited for.
+    fn orders(&mut self, line: &str) {
+        let (who, rest) = word(line);
+        let (kind, params) = word(rest);
+        let order = self.stage.order(kind, "operator").params(value(params));
+        let (status, answer) = self.stage.submit(order.signed(&[self.key(who)]).text().as_bytes());
+        assert_eq!(status, 202, "{answer}");
+        let outcome = || self.stage.run(&["op", "status", "--json", &order.op_id()]).json(0)["end"].clone();
+        self.daemon.as_ref().unwrap().until("the outcome", || outcome().is_object());
+        let outcome = outcome();
+        self.told.push_str(&format!("{line}: {}: {}\n", outcome["result"], outcome["message"]));
     }
 
     fn hub(&mut self, line: &str) {
@@ -205,6 +276,15 @@ impl Theatre {
             "envelope" => self.stage.hub.board(|board| board.envelope = value(rest)),
             "down" => self.stage.hub.go_down(),
             "up" => self.stage.hub.come_back(),
+            "another" => {
+                let known = || self.stage.hub.board(|board| board.host(HOST_ID).actual.is_some());
+                self.daemon.as_ref().unwrap().until("this one to have put its own", known);
+                self.stage.hub.board(|board| {
+                    let host = board.host(HOST_ID);
+                    host.revision += 1;
+                    host.actual = Some(json!({"instance": "another", "at": "2026-01-01T00:00:00Z"}));
+                });
+            }
             "manifest" => self.settings.push(("desired".to_owned(), "source".to_owned(), json!("hub"))),
             other => panic!("the hub cannot {other}"),
         }
@@ -215,120 +295,34 @@ impl Theatre {
     }
 
     /// Until what is wanted was taken or refused, and three looks in a row found nothing new; where something was mended, nothing waits
-    /// to be tried again either.
-    fn until_calm(&self, is_new: bool, mended: bool) {
+    /// to be tried again either. The status as it is then.
+    fn until_calm(&self, is_new: bool, mended: bool) -> Value {
         let daemon = self.daemon.as_ref().unwrap();
         daemon.until("the socket", || std::os::unix::net::UnixStream::connect(self.stage.socket()).is_ok());
-        let (mut before, mut since) = (String::new(), 0);
+        let (mut before, mut since, mut is_looked_at) = (String::new(), 0, false);
+        let mut status = Value::Null;
         daemon.until("nothing more happens", || {
-            let status = self.status();
+            status = self.status();
             let taken = status["manifest_sha256"] == json!(self.document)
                 || seen::condition(&status, "StaleManifest") == "true";
             let reports = &status["local"]["reports"];
             let told = !self.hub || reports["arrived"] != json!(0) || reports["failed"] != json!(0);
-            let at_work = status["local"]["busy"].as_array().is_none_or(|busy| !busy.is_empty())
-                || status["resources"].as_object().into_iter().flatten().any(|(_, resource)| {
-                    ["pending", "reconciling"].contains(&resource["state"].as_str().unwrap_or_default())
-                        || (mended && !resource["retry_after"].is_null())
-                });
-            let calls = seen::calls(&self.stage.mutations()[self.calls..]);
+            let resources = || status["resources"].as_object().into_iter().flatten();
+            let count = |state: &str| resources().filter(|(_, resource)| resource["state"] == state).count();
+            let busy = status["local"]["busy"].as_array().map_or(1, Vec::len);
+            // A lane looks at what is held again and again, and for longer where it may be about to act.
+            is_looked_at |= busy > 0;
+            let at_work = busy > count("held")
+                || count("pending") + count("reconciling") > 0
+                || (mended && resources().any(|(_, resource)| !resource["retry_after"].is_null()));
+            let calls = seen::calls(&self.stage.mutations()[self.calls..], true);
             let now = format!("{calls}{}", seen::status(&self.stage, &status));
             let looks = status["local"]["looks"].as_u64().unwrap();
             if at_work || !told || (is_new && !taken) || now != before {
-                (before, since) = (now, looks);
+                (before, since, is_looked_at) = (now, looks, false);
             }
-            looks >= since + 3
+            looks >= since + if is_looked_at { 8 } else { 3 }
         });
-    }
-}
-
-fn node(stage: &Stage, line: &str) {
-    let (verb, rest) = word(line);
-    let (first, more) = word(rest);
-    let sim = &stage.node;
-    match verb {
-        "fault" => drop(
-            sim.fault(serde_json::from_str::<Rule>(rest).unwrap_or_else(|error| panic!("{error}: {rest}"))),
-        ),
-        "down" => sim.go_down(),
-        "up" => sim.come_back(),
-        "answer" => sim.clear_faults(),
-        "mend" => {
-            sim.clear_faults();
-            sim.world(|world| world.faults = felhom_sim::node::Faults::default());
-        }
-        "allow" => {
-            let secret = "77777777-7777-4777-8777-777777777777";
-            let (privileges, paths) = word(more);
-            sim.world(|world| {
-                world.access.add_role(first, &privileges.split(',').collect::<Vec<_>>());
-                world.access.add_user("felhom@pve");
-                world.access.add_token("felhom@pve!agent", secret, false);
-                paths.split(' ').for_each(|path| world.access.grant(path, "felhom@pve", first));
-            });
-            stage.secret("narrow", secret);
-        }
-        _ => sim.world(|world| change(world, verb, first, &more.replace("\\n", "\n"))),
-    }
-}
-
-fn change(world: &mut World, verb: &str, first: &str, more: &str) {
-    let vmid = || number(first);
-    let edit = |world: &mut World, change: &dyn Fn(&mut felhom_sim::node::config_file::Config)| {
-        let guest = world.guest_mut(vmid());
-        let mut config = guest.config();
-        change(&mut config);
-        guest.save(&config);
-    };
-    match verb {
-        "set" => {
-            let (key, value) = more.split_once('=').unwrap();
-            edit(world, &|config| config.put(key, value));
-        }
-        "unset" => edit(world, &|config| drop(config.main.keys.remove(more))),
-        "append" => world.guest_mut(vmid()).file.push_str(more),
-        "lxc" => drop(world.add_lxc(vmid(), more)),
-        "qemu" => drop(world.add_qemu(vmid(), more)),
-        "lock" => world.guest_mut(vmid()).set_lock(Some(more).filter(|lock| !lock.is_empty())),
-        "run" | "halt" => drop(world.set_running(vmid(), verb == "run")),
-        "pause" => {
-            world.set_running(vmid(), true).running.iter_mut().for_each(|running| running.qmp = "paused")
-        }
-        "ha" => world.guest_mut(vmid()).ha = Some(more.to_owned()),
-        "deaf" => world.guest_mut(vmid()).habits.ignores_shutdown = true,
-        "remove" => drop(world.remove_guest(vmid())),
-        "elsewhere" => {
-            let kind = world.guest(vmid()).map_or(Kind::Lxc, |guest| guest.kind);
-            world.remove_guest(vmid());
-            world.guests_elsewhere.insert(vmid(), (kind, "pve2".to_owned()));
-        }
-        "backup" => {
-            drop(world.add_backup(first, number(word(more).0), u64::from(number(word(more).1)) * 3_600))
-        }
-        "working" => {
-            let (id, line) = word(more);
-            let (id, line) = (id.replace('-', ""), line.to_owned());
-            let caller = Caller { auth_id: "root@pam".to_owned() };
-            world.fork(first, &id, &caller, move |world, task| {
-                world.log(task, line);
-                Next::Wait(1e9, Work::new(|_, _| Next::Done))
-            });
-        }
-        "fails" => drop(world.faults.failing_types.insert(first.to_owned(), more.to_owned())),
-        "dies" => drop(world.faults.killed_types.insert(first.to_owned())),
-        "hangs" => drop(world.faults.hung_types.insert(first.to_owned())),
-        "vanishes" => drop(world.faults.vanish_types.insert(first.to_owned())),
-        "unreadable" => drop(world.faults.unreadable_configs.insert(vmid(), more.to_owned())),
-        "leaves-nothing" => world.faults.backups_leave_nothing = true,
-        "empty-lists" => world.faults.empty_guest_lists = true,
-        "option" => drop(world.options.insert(first.to_owned(), more.to_owned())),
-        "storage" => {
-            let storage = world.storage_mut(first);
-            match more {
-                "full" => storage.used = storage.total,
-                state => storage.online = state == "online",
-            }
-        }
-        other => panic!("the node cannot {other}"),
+        status
     }
 }

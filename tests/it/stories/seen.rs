@@ -29,8 +29,8 @@ pub(super) fn command(stage: &Stage, line: &str) -> String {
     plain(stage, &format!("$ felhom-agent {line}\n{}\n{end}", text.trim_end()))
 }
 
-/// Each call that would change something, by guest; one that is made again and again stands once.
-pub(super) fn calls(calls: &[Call]) -> String {
+/// Each call that would change something, by guest unless as they came; one that is made again and again stands once.
+pub(super) fn calls(calls: &[Call], in_order: bool) -> String {
     let mut lines: Vec<(String, String)> = Vec::new();
     for call in calls {
         let guest: Vec<&str> = call.path.split('/').skip(3).take(2).collect();
@@ -54,7 +54,9 @@ pub(super) fn calls(calls: &[Call]) -> String {
             lines.push((guest, line));
         }
     }
-    lines.sort_by(|one, other| one.0.cmp(&other.0));
+    if !in_order {
+        lines.sort_by(|one, other| one.0.cmp(&other.0));
+    }
     if lines.is_empty() {
         return "none\n".to_owned();
     }
@@ -79,7 +81,8 @@ pub(super) fn status(stage: &Stage, status: &Value) -> String {
             writeln!(out, "{} {} ({})", text(&one["type"]), text(&one["status"]), text(&one["reason"]))
                 .unwrap();
         }
-        if one["type"] == "StaleManifest" && one["status"] == "true" {
+        let is_told = one["type"] == "StaleManifest" || one["reason"] == "DuplicateAgent";
+        if is_told && one["status"] == "true" {
             writeln!(out, "  {}", text(&one["message"])).unwrap();
         }
     }
@@ -124,7 +127,7 @@ fn plain(stage: &Stage, text: &str) -> String {
     let text =
         text.replace(stage.folder.path().to_str().unwrap(), "$DIR").replace(&stage.node.url(), "$NODE");
     let text = text.replace(&stage.node.address().to_string(), "$NODE").replace(&stage.hub.url(), "$HUB");
-    let text = blanked(&text);
+    let text = ageless(&blanked(&text));
     let mut out = String::new();
     let mut word = String::new();
     for letter in text.chars().chain(['\n']) {
@@ -136,6 +139,8 @@ fn plain(stage: &Stage, text: &str) -> String {
             "TASK"
         } else if is_time(&word) {
             "TIME"
+        } else if is_uuid(&word) {
+            "UUID"
         } else if is_digest(&word) {
             "DIGEST"
         } else {
@@ -148,10 +153,19 @@ fn plain(stage: &Stage, text: &str) -> String {
     out
 }
 
+/// How long ago, as a letter.
+fn ageless(text: &str) -> String {
+    let parts: Vec<&str> = text.split(" s ago").collect();
+    let (last, parts) = parts.split_last().unwrap();
+    let aged =
+        |part: &&str| format!("{}N s ago", part.trim_end_matches(|letter: char| letter.is_ascii_digit()));
+    parts.iter().map(aged).collect::<String>() + last
+}
+
 /// The text with what follows each of these replaced by one letter, as far as it consists of digits and their like.
 fn blanked(text: &str) -> String {
     let mut text = text.to_owned();
-    for (before, like) in [("seconds:  ", ""), ("-lxc-110-", "_-"), ("-qemu-210-", "_-")] {
+    for (before, like) in [("seconds:  ", ""), ("wait: in ", ""), ("-lxc-110-", "_-"), ("-qemu-210-", "_-")] {
         let mut parts = text.split(before);
         let mut out = parts.next().unwrap_or_default().to_owned();
         for part in parts {
@@ -171,6 +185,10 @@ fn is_task(word: &str) -> bool {
 /// `2026-11-21T10:00:00Z`
 fn is_time(word: &str) -> bool {
     word.len() >= 20 && word.starts_with("20") && word.as_bytes().get(10) == Some(&b'T')
+}
+
+fn is_uuid(word: &str) -> bool {
+    word.len() == 36 && word.split('-').map(str::len).eq([8, 4, 4, 4, 12])
 }
 
 fn is_digest(word: &str) -> bool {
