@@ -22,8 +22,9 @@ pub const MODELS: &[&str] = &[
     "vmxnet3",
 ];
 
-pub(super) const ADDRESS_STAYS: &str =
-    "a card keeps its hardware address: every write carries it, and another one needs a signature";
+pub(super) const ADDRESS_STAYS: &str = "\
+    a card keeps its hardware address: every write carries it, and another one needs a signature; \
+    a bridge or VLAN that is written takes SDN.Use on it";
 
 static TRUNKS: Series =
     Series { item: &form::VLAN, between: &[';'], ordered: false, prefix: "", words: &[], encoded: false };
