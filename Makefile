@@ -11,7 +11,7 @@ help:
 	@echo 'make crash     kill -9 and failing disks at every point, and 500 random ones: CRASH_ROUNDS, CRASH_SEED'
 	@echo 'make selftest  the built or installed binary against this node: changes nothing'
 	@echo 'make musl      the static binary, dist/felhom-agent'
-	@echo 'make install   that binary, the units and the man page below $$(DESTDIR)$$(PREFIX)'
+	@echo 'make install   that binary, the units, the man page and the manifest's schema below $$(DESTDIR)$$(PREFIX)'
 	@echo 'make bench     the figures, beside those of proxmoxer and Ansible'
 	@echo 'make fuzz      every fuzz target, FUZZ_SECONDS (60) each'
 	@echo 'make lint      format, clippy, dependencies'
@@ -75,6 +75,7 @@ install:
 	@[ -x dist/felhom-agent ] || { echo 'no dist/felhom-agent: run make musl first' >&2; exit 1; }
 	install -D -m 0755 dist/felhom-agent $(DESTDIR)$(PREFIX)/bin/felhom-agent
 	install -D -m 0644 contrib/felhom-agent.8 $(DESTDIR)$(PREFIX)/share/man/man8/felhom-agent.8
+	install -D -m 0644 etc/schema/manifest.json $(DESTDIR)$(PREFIX)/share/felhom-agent/manifest.schema.json
 	install -D -m 0644 contrib/felhom-agent.service $(DESTDIR)/etc/systemd/system/felhom-agent.service
 	@if [ ! -e $(DESTDIR)/etc/felhom-agent/agent.json ]; then \
 		install -D -m 0600 etc/agent.example.json $(DESTDIR)/etc/felhom-agent/agent.json; fi

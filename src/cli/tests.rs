@@ -350,3 +350,28 @@ fn readme_and_man_page_name_no_option_that_is_none() {
         assert!(known.contains(&option), "{option}");
     }
 }
+
+#[test]
+fn every_example_of_the_help_and_of_the_readme_is_read() {
+    let readme = include_str!("../../README.md");
+    let blocks = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let typed = blocks.flat_map(str::lines).map(str::to_owned);
+    let helped = PAGES.into_iter().flat_map(|page| {
+        let help = page.help();
+        let (_, example) = help.split_once("\nExample: ").expect("each page has one");
+        vec![example.lines().next().unwrap_or_default().to_owned()]
+    });
+    let mut count = 0;
+    for line in typed.chain(helped) {
+        // What the shell makes of a line is no word of ours.
+        let ours =
+            line.split(" # ").next().unwrap_or_default().split(['>', '|', '&']).next().unwrap_or_default();
+        let Some(arguments) = ours.trim().strip_prefix("felhom-agent ") else { continue };
+        count += 1;
+        match read(arguments) {
+            Ok(_) | Err(Stop::Help(_)) => {}
+            Err(stop) => panic!("{line}: {stop:?}"),
+        }
+    }
+    assert!(count > PAGES.into_iter().count(), "{count} examples were found");
+}
