@@ -1,6 +1,7 @@
 //! What holds for every plan, whatever is wanted and whatever is there.
 
 mod adopt;
+mod explained;
 mod volumes;
 
 use proptest::collection::btree_map;

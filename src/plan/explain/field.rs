@@ -178,7 +178,10 @@ fn of_volume(case: &Case<'_>, key: &str, part: Option<&str>, told: &mut Members<
                 (Free::Object(parts), None) => parts.iter().any(|(name, wanted)| part_differs(name, wanted)),
                 (_, None) => there.is_some(),
             };
-            if differs || (there.is_none() && *wanted != ABSENT) {
+            let differs = differs || (there.is_none() && *wanted != ABSENT);
+            if differs && desired.ignored_volumes.contains(key) {
+                Standing::Ignored
+            } else if differs {
                 Standing::Differs
             } else if runs(case) && config.pending.contains_key(key) {
                 Standing::PendingReboot

@@ -101,7 +101,11 @@ impl Member {
                 DriftPolicy::Correct => "correct".into(),
                 DriftPolicy::Report => "report".into(),
             },
-            "ignore" => guest.ignore.iter().map(|field| Value::from(field.as_str())).collect(),
+            "ignore" => {
+                let fields = guest.ignore.iter().map(|field| field.as_str());
+                let volumes = guest.ignored_volumes.iter().map(String::as_str);
+                fields.chain(volumes).map(Value::from).collect()
+            }
             "suspend" => guest.suspend.into(),
             "depends_on" => json!(policy.depends_on),
             "on_remove" => if policy.stop_on_remove { "stop" } else { "keep" }.into(),

@@ -291,6 +291,12 @@ fn a_volume_is_told_in_what_is_said_of_it() {
         let path = if path.is_empty() { String::new() } else { format!("resources[0].{path}") };
         assert_eq!(words(&told, "/said_in/path"), path, "{field}");
     }
+    let ignored = json!({"spec": {"mounts": [{"key": "mp0", "size_gb": 6}]}, "ignore": ["mp0"]});
+    let ignored = Scene::lxc(RunState::Running, config, ignored);
+    for field in ["mp0", "mounts.mp0.size_gb"] {
+        assert_eq!(words(&ignored.tell(field), "/standing"), "ignored");
+    }
+    assert_eq!(ignored.tell("ignore")["wanted"], json!(["mp0"]));
     let other = json!({"spec": {"rootfs": {"storage": "fast"}}});
     let told = Scene::lxc(RunState::Running, config, other).tell("rootfs.storage");
     assert_eq!(

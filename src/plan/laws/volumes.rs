@@ -41,7 +41,7 @@ fn volume(path: Option<&'static str>) -> impl Strategy<Value = Wanted<Volume>> {
     )
 }
 
-fn pair() -> impl Strategy<Value = (DesiredGuest, Guest)> {
+pub(super) fn pair() -> impl Strategy<Value = (DesiredGuest, Guest)> {
     let kind = prop::sample::select(GuestKind::ALL.to_vec());
     kind.prop_flat_map(|kind| {
         let guest = guest_id(kind, 103);
