@@ -15,7 +15,7 @@ crash
 answer
 answered DELETE /nodes/pve/lxc/990000
 start
-says is gone
+gone 990000
 == plan
 lxc/110 ct110  stopped  in order
   - run state as it should be

@@ -15,8 +15,7 @@ crash
 answer
 answered POST /nodes/pve/lxc/990000/status/stop
 start
-called DELETE /nodes/pve/lxc/990000
-says is gone
+gone 990000
 == plan
 lxc/110 ct110  stopped  in order
   - run state as it should be

@@ -3,15 +3,16 @@
 //! `== node`: see `stories/node.rs`.
 //!
 //! `== agent`: `config SECTION.KEY JSON`, `start`, `stop`, `crash`, `says TEXT` (is waited for), `file NAME` and `no-file NAME` beside the
-//! configuration, `part NAME RESOURCES` (a file of the folder `desired.d`), `writes TEXT` (as desired state), `in-order` (calls are told as they came, not by guest),
-//! `trust` (there are keys: mara's, who may sign manifests, and
-//! otto's, who is an operator), `signs WHO` (what is desired, from here on), `orders WHO KIND PARAMETERS` (signed, and waited for).
+//! configuration, `part NAME RESOURCES` (a file of the folder `desired.d`), `writes TEXT` (as desired state), `in-order` (calls are told
+//! as they came, not by guest), `trust` (there are keys: mara's, who may sign manifests, and otto's, who is an operator), `signs WHO` (what
+//! is desired, from here on), `orders WHO KIND PARAMETERS` (signed, and waited for), `run ARGUMENTS`.
 //!
-//! `== hub`: `envelope JSON`, `down`, `up`, `manifest` (what is desired comes from the hub from here on), `another` (agent puts what it knows
-//! of this host).
+//! `== hub`: `envelope JSON`, `down`, `up`, `manifest` (what is desired comes from the hub from here on), `another` (agent puts what it
+//! knows of this host).
 //!
 //! `== meanwhile`, after a manifest and before anything is waited for: lines of all three, `called METHOD PATH` and `answered METHOD PATH`
-//! (are waited for; `PATH … PART` is of a path with that part), `desire RESOURCES`, `ask PATH` of the local socket, and `run ARGUMENTS` of a command, what it says being told.
+//! (are waited for; `PATH … PART` is of a path with that part), `gone VMID` (is waited for), `desire RESOURCES`, `ask PATH` of the local
+//! socket, and `run ARGUMENTS` of a command, what it says being told.
 //!
 //! `== manifest`: the list of resources; or an object, whose members stand in the place of the usual ones, generation and so on.
 //! `$BACKUP` is the volume of the newest backup.
@@ -197,6 +198,10 @@ impl Theatre {
                 self.agent(line)
             }
             "envelope" | "another" => self.hub(line),
+            "gone" => {
+                let vmid = number(rest);
+                self.stage.until(line, || self.stage.node.world(|world| world.guest(vmid).is_none()));
+            }
             "ask" => assert_eq!(post(&self.stage, rest, b"").status, 202),
             "run" => self.told.push_str(&seen::command(&self.stage, rest)),
             "desire" => drop(self.desire(&value(rest))),
@@ -302,6 +307,8 @@ impl Theatre {
         let (mut before, mut since, mut is_looked_at) = (String::new(), 0, false);
         let mut status = Value::Null;
         daemon.until("nothing more happens", || {
+            // There is a look a second; whoever asks more often only takes time from those who look.
+            std::thread::sleep(std::time::Duration::from_millis(40));
             status = self.status();
             let taken = status["manifest_sha256"] == json!(self.document)
                 || seen::condition(&status, "StaleManifest") == "true";

@@ -3,7 +3,7 @@
 //! `set VMID KEY=VALUE`, `unset VMID KEY`, `append VMID TEXT` (to its configuration file, `\n` being a line's end),
 //! `lxc VMID TEXT` and `qemu VMID TEXT` (a new guest), `lock VMID [LOCK]`, `run VMID`, `halt VMID`, `pause VMID`, `ha VMID STATE`, `deaf VMID`,
 //! `remove VMID`, `elsewhere VMID`, `volume VOLID VMID` (of a guest that is no more), `backup STORAGE VMID HOURS`, `working TYPE VMID LINE` (somebody's task, with this line in its log), `fails|dies|hangs|vanishes TYPE [TEXT]`, `unreadable VMID TEXT`,
-//! `empty-lists`, `leaves-nothing` (backups), `option KEY VALUE`, `storage NAME offline|online|full`, `allow ROLE PRIVILEGES PATH…` (the agent's token may that and
+//! `empty-lists`, `leaves-nothing` (backups), `silent-agents` (in guests), `option KEY VALUE`, `storage NAME offline|online|full`, `allow ROLE PRIVILEGES PATH…` (the agent's token may that and
 //! no more), `fault JSON` (of the simulator's rules), `down`, `up`, `answer` (no fault in calls is left), `mend` (no fault is left, and all is done).
 
 use felhom_sim::api::Caller;
@@ -105,6 +105,7 @@ fn change(world: &mut World, verb: &str, first: &str, more: &str) {
         "vanishes" => drop(world.faults.vanish_types.insert(first.to_owned())),
         "unreadable" => drop(world.faults.unreadable_configs.insert(vmid(), more.to_owned())),
         "leaves-nothing" => world.faults.backups_leave_nothing = true,
+        "silent-agents" => world.faults.agents_are_silent = true,
         "empty-lists" => world.faults.empty_guest_lists = true,
         "option" => drop(world.options.insert(first.to_owned(), more.to_owned())),
         "storage" => {
