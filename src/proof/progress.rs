@@ -82,13 +82,17 @@ fn is_long(step: &Step) -> bool {
 }
 
 /// The last percentage that the log tells: `INFO:  12% (1.2 GiB of 10.0 GiB) in 3s, …` of a VM's backup, `progress 12% (read …)`
-/// of its restore. A container's archive tells none.
+/// of its restore, `transferred 1.0 GiB of 8.0 GiB (12.50%)` of a clone. A container's archive tells none.
 fn percent(log: &[String]) -> Option<u64> {
     log.iter().rev().find_map(|line| {
+        let whole = |number: &str| number.parse().ok().filter(|percent| *percent <= 100);
+        if let Some((_, rest)) = line.split_once("transferred ") {
+            let (_, percent) = rest.split_once('(')?;
+            return whole(percent.split_once("%)")?.0.split('.').next()?);
+        }
         let rest = line.strip_prefix("INFO:").or_else(|| line.strip_prefix("progress"))?;
         let (number, rest) = rest.trim_start().split_once('%')?;
-        let percent = number.parse().ok().filter(|percent| *percent <= 100)?;
-        rest.starts_with(' ').then_some(percent)
+        whole(number).filter(|_| rest.starts_with(' '))
     })
 }
 
@@ -116,6 +120,9 @@ mod tests {
                 Some(100),
             ),
             (&["progress 1% (read 10747904 bytes, duration 0 sec)"], Some(1)),
+            (&["transferred 0.0 B of 8.0 GiB (0.00%)", "transferred 1.0 GiB of 8.0 GiB (12.50%)"], Some(12)),
+            (&["drive-scsi0: transferred 8.0 GiB of 8.0 GiB (100.00%) in 9s, ready"], Some(100)),
+            (&["transferred all of it"], None),
             (&["INFO: 101% (more than all)"], None),
             (&["INFO: 12%"], None),
         ] {

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use felhom_sim::server::{Action, Rule, TlsChoice};
 use serde_json::{Value, json};
 
+use crate::schema::Schema;
 use crate::stage::{Ended, HOST_ID, HUB_KEY, Stage, lxc, manifest, program, write};
 
 const COMMANDS: [&str; 17] = [
@@ -108,6 +109,7 @@ fn a_plan_names_steps_holds_and_refusals_and_changes_nothing() {
         (&json!("lxc/101"), &json!("set_config"), &json!({"memory": "256"}))
     );
     assert_eq!(plan["guests"][1]["hold"]["reason"], json!("lock"));
+    assert_eq!(Schema::plan().faults(&plan), Vec::<String>::new());
     assert_eq!(stage.mutation_lines(), [""; 0]);
 }
 

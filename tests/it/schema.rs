@@ -1,5 +1,7 @@
 //! Code and schema say the same: full and empty documents fit their schema, and a schema has no field the code lacks.
 
+mod plan;
+
 use std::collections::BTreeSet;
 
 use felhom_agent::config::setting::{Kind, SETTINGS, Setting, keys_of, sections};
@@ -15,6 +17,7 @@ const AGENT_STATUS: &str = include_str!("../../etc/schema/agent-status.json");
 const OP_OUTCOME: &str = include_str!("../../etc/schema/op-outcome.json");
 const LOCAL: &str = include_str!("../../etc/schema/local.json");
 const EXPLAIN: &str = include_str!("../../etc/schema/explain.json");
+const PLAN: &str = include_str!("../../etc/schema/plan.json");
 const CONFIGURATION: &str = include_str!("../../etc/schema/configuration.json");
 const EXAMPLE: &str = include_str!("../../etc/agent.example.json");
 
@@ -43,6 +46,11 @@ impl Schema {
     /// What the local socket says beside the agent's status.
     pub(crate) fn local() -> Self {
         Self::new(LOCAL)
+    }
+
+    /// What `plan --json` prints.
+    pub(crate) fn plan() -> Self {
+        Self::new(PLAN)
     }
 
     /// What is told of a resource or a field.
@@ -77,7 +85,10 @@ impl Schema {
         for (keyword, wanted) in schema {
             match keyword.as_str() {
                 "type" => {
-                    let fits = match wanted.as_str().expect("one type") {
+                    let types =
+                        wanted.as_array().map_or_else(|| vec![wanted], |types| types.iter().collect());
+                    let fits = types.iter().any(|one| match one.as_str().expect("a type is a word") {
+                        "null" => value.is_null(),
                         "object" => value.is_object(),
                         "array" => value.is_array(),
                         "string" => value.is_string(),
@@ -85,7 +96,7 @@ impl Schema {
                         "number" => value.is_number(),
                         "integer" => value.is_u64() || value.is_i64(),
                         other => panic!("type {other}"),
-                    };
+                    });
                     if !fits {
                         wrong(format!("{value} is no {wanted}"));
                     }
@@ -105,6 +116,7 @@ impl Schema {
                         wrong(format!("{length} items against {keyword} {wanted}"));
                     }
                 }
+                "required" if value.is_null() => {}
                 "required" => {
                     for name in wanted.as_array().expect("a list").iter().filter_map(Value::as_str) {
                         if value.get(name).is_none() {

@@ -203,6 +203,26 @@ fn how_far_a_long_task_is_shows_at_a_terminal_in_one_line_and_in_a_pipe_in_a_lin
 }
 
 #[test]
+fn a_pass_that_is_broken_off_at_the_keyboard_takes_its_line_away_and_leaves_no_agent_behind() {
+    let mut backup = String::new();
+    let stage = Stage::new(|world| backup = world.add_backup("store", 201, 3_600));
+    let provision = json!({"from": "backup", "source": backup, "storage": "store"});
+    stage.desire(1, &json!([vm(250, json!({"provision": provision}))]));
+    stage.hang("qmrestore");
+    let mut shown = Terminal::of(&stage, "", &["apply"]);
+    shown.until("the task", |seen| seen.contains("in hand: make qemu/250"));
+    shown.types(b"\x03");
+    let (seen, status) = shown.end();
+    assert_ne!(status.code(), Some(0), "{seen}");
+    let (_, after) = seen.rsplit_once(LINE).expect("the line is taken away");
+    assert!(!after.contains("in hand"), "{seen:?}");
+    stage.let_go();
+    // Nobody has the lock any more, and the next one knows what was begun.
+    stage.run(&["apply"]).expect(0, &["1 in order"]);
+    assert_eq!(stage.mutation_lines(), ["POST /nodes/pve/qemu"]);
+}
+
+#[test]
 fn a_backup_says_its_phase_beside_its_answer_with_a_daemon_and_without() {
     let stage = Stage::new(|_| {});
     let backup = ["backup", "100", "--storage", "store"];
