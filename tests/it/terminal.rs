@@ -225,31 +225,32 @@ fn a_pass_that_is_broken_off_at_the_keyboard_takes_its_line_away_and_leaves_no_a
 #[test]
 fn a_backup_says_its_phase_beside_its_answer_with_a_daemon_and_without() {
     let stage = Stage::new(|_| {});
-    let backup = ["backup", "100", "--storage", "store"];
-    let ended = |shown: Terminal| {
+    // Two guests: a backup is called by its second, and two of one guest may be of the same.
+    let backup = |vmid| ["backup", vmid, "--storage", "store"];
+    let begun = |vmid| {
+        stage.hang("vzdump");
+        let shown = Terminal::of(&stage, "", &backup(vmid));
+        shown.until("its phase", |seen| seen.contains("in hand: backing up"));
+        shown
+    };
+    let ended = |shown: Terminal, vmid| {
         stage.let_go();
         let (seen, status) = shown.end();
         assert_eq!(status.code(), Some(0), "{seen}");
         let (_, after) = seen.rsplit_once(LINE).expect("the line is taken away");
-        assert!(after.starts_with("backup of 100: done"), "{seen:?}");
+        assert!(after.starts_with(&format!("backup of {vmid}: done")), "{seen:?}");
     };
-    let begun = || {
-        stage.hang("vzdump");
-        let shown = Terminal::of(&stage, "", &backup);
-        shown.until("its phase", |seen| seen.contains("in hand: backing up"));
-        shown
-    };
-    ended(begun());
+    ended(begun("100"), "100");
 
     let daemon = stage.daemon();
     stage.listens(&daemon);
-    let shown = begun();
+    let shown = begun("103");
     // The same job: whoever asks meanwhile is told of it.
-    let piped = stage.start(stage.command(&backup));
+    let piped = stage.start(stage.command(&backup("103")));
     daemon.until("the pipe has it", || piped.said().contains("in hand: backing up\n"));
-    stage.run(&["status"]).expect(0, &["backup of 100: backing up"]);
-    ended(shown);
-    daemon.until("the pipe has its answer", || piped.printed().contains("backup of 100: done"));
+    stage.run(&["status"]).expect(0, &["backup of 103: backing up"]);
+    ended(shown, "103");
+    daemon.until("the pipe has its answer", || piped.printed().contains("backup of 103: done"));
     assert!(!piped.said().contains('\u{1b}'), "{}", piped.said());
     daemon.stop();
 }
