@@ -9,7 +9,7 @@ use crate::journal::AuditEntry;
 use crate::model::guest::{GuestId, Vmid};
 use crate::model::hold::Halt;
 use crate::model::op::ClockTrust;
-use crate::model::sorted::Set;
+use crate::model::sorted::{Map, Set};
 use crate::model::time::Timestamp;
 use crate::plan::explain::{Known, Unknown, explain};
 use crate::plan::{self, NodeObservation, Plan};
@@ -62,6 +62,8 @@ pub struct Answer {
     pub clock: ClockTrust,
     /// Oldest first.
     pub restore_tests: Vec<Value>,
+    /// Which incarnation of its guest a backup is of, by volume, as far as the agent looked into it.
+    pub incarnations: Map<String, String>,
 }
 
 /// The reports of this process, by whether the hub took them.
@@ -119,6 +121,7 @@ impl Control {
             audit: journal.audit_tail(AUDIT_TAIL),
             clock: journal.clock(clock::now()),
             restore_tests: self.setup.work.board.restore_tests(),
+            incarnations: self.setup.work.board.incarnations(),
         }
     }
 

@@ -49,6 +49,7 @@ impl Prover<'_> {
         put(more, "excluded", json!(excluded));
         if let Some(young) = self.young_enough(order, &image, &rows, &excluded) {
             tell(more, &young);
+            self.board.bind(&young.volid, &consent::ident(&image));
             return Ok(());
         }
         if let Some(lock) = &image.lock {
@@ -92,7 +93,9 @@ impl Prover<'_> {
         let seen = observe::looked_into(self.client(), &image, row.clone());
         tell(more, &seen);
         let before = rows.iter().find(|row| row.size.is_some()).and_then(|row| row.size);
-        artefact::judge(&seen, &image, &excluded, before).map_err(|(code, what)| End::failed(code, what))
+        artefact::judge(&seen, &image, &excluded, before).map_err(|(code, what)| End::failed(code, what))?;
+        self.board.bind(&seen.volid, &consent::ident(&image));
+        Ok(())
     }
 
     /// A backup that somebody made lately and that is one.

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::document::{member, put, text};
 use crate::clock;
 use crate::model::guest::{GuestId, Vmid};
+use crate::model::sorted;
 use crate::model::time::Timestamp;
 use crate::paths::StateDir;
 
@@ -24,6 +25,9 @@ const ENDED: usize = 32;
 /// Restore tests of one guest that are kept, and of all.
 const OF_ONE: usize = 3;
 const TESTS: usize = 500;
+
+/// Backups of which it is remembered what they were made of.
+const BOUND: usize = 1_000;
 
 #[derive(Debug)]
 pub struct Board {
@@ -40,6 +44,8 @@ struct Inner {
     backups: Map<String, Value>,
     /// Oldest first.
     tests: Vec<Value>,
+    /// Of backups that were looked into: `{"volid", "ident"}`, the incarnation that each was made of. The newest look last.
+    bound: Vec<Value>,
     /// The restore test that is under way.
     testing: Value,
 }
@@ -70,13 +76,15 @@ impl Board {
             Some(Ok(None)) | None => Value::Null,
         };
         let kept = |name: &str| member(&document, name).clone();
-        let (backups, tests) = (kept("backups"), kept("restore_tests"));
+        let list = |name: &str| if let Value::Array(list) = kept(name) { list } else { Vec::new() };
+        let backups = kept("backups");
         let mut inner = Inner {
             // Not 1 again: whoever asked before a restart must not take another job for his own.
             next: clock::now().unix(),
             jobs: VecDeque::new(),
             backups: if let Value::Object(backups) = backups { backups } else { Map::new() },
-            tests: if let Value::Array(tests) = tests { tests } else { Vec::new() },
+            tests: list("restore_tests"),
+            bound: list("incarnations"),
             testing: Value::Null,
         };
         let testing = kept("testing");
@@ -189,6 +197,21 @@ impl Board {
         }
     }
 
+    /// What a backup is a backup of, as it was found out. Durable with the end of the job that looked.
+    pub(super) fn bind(&self, volid: &str, ident: &str) {
+        let bound = &mut self.lock().bound;
+        bound.retain(|one| text(one, "volid") != volid);
+        bound.push(json!({"volid": volid, "ident": ident}));
+        let old = bound.len().saturating_sub(BOUND);
+        bound.drain(..old);
+    }
+
+    /// The incarnations that backups are known to be of, by volume.
+    pub fn incarnations(&self) -> sorted::Map<String, String> {
+        let inner = self.lock();
+        inner.bound.iter().map(|one| (text(one, "volid").to_owned(), text(one, "ident").to_owned())).collect()
+    }
+
     /// Whether a restore test found that somebody has this number whom the node does not list.
     pub fn was_taken(&self, vmid: Vmid) -> bool {
         let inner = self.lock();
@@ -245,7 +268,8 @@ impl Board {
 
     fn write(&self, inner: &Inner) {
         let Some(state) = &self.state else { return };
-        let kept = json!({"backups": inner.backups, "restore_tests": inner.tests, "testing": inner.testing});
+        let kept = json!({"backups": inner.backups, "restore_tests": inner.tests, "testing": inner.testing,
+            "incarnations": inner.bound});
         if let Err(error) = state.write(FILE, kept.to_string().as_bytes()) {
             log::error!("the results of backups and restore tests are not kept: {error}");
         }
@@ -318,6 +342,23 @@ mod tests {
         assert_eq!(board.last("restore_test", vmid(102)).0, 0, "it was tried and not done");
         assert_ne!(board.last("restore_test", vmid(102)).1, 0);
         assert_eq!(Board::recall(Some(state)).restore_tests(), tests, "once and for all");
+    }
+
+    #[test]
+    fn what_a_backup_is_of_outlives_the_process_and_the_oldest_are_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::open(folder.path()).unwrap();
+        let board = Board::recall(Some(state.clone()));
+        for number in 0..=super::BOUND {
+            board.bind(&format!("store:backup/{number}"), "old");
+        }
+        board.bind("store:backup/1", "new");
+        let Opened::New(job) = board.open("backup", vmid(101)) else { panic!("it is new") };
+        board.end(job, ended(101, "done"));
+        let known = Board::recall(Some(state)).incarnations();
+        assert_eq!(known.len(), super::BOUND);
+        let of = |number: usize| known.get(&format!("store:backup/{number}")).map(String::as_str);
+        assert_eq!((of(0), of(1), of(2)), (None, Some("new"), Some("old")));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::document::put;
 use super::{End, LOOKS, Prover, artefact, backup, isolate, pick, result};
 use crate::clock;
+use crate::consent;
 use crate::lanes::Class;
 use crate::model::desired::proof::TestPlan;
 use crate::model::digest::sha256;
@@ -88,6 +89,7 @@ impl Prover<'_> {
         backup::tell(more, &seen);
         artefact::judge(&seen, &image, &observe::excluded(&image), None)
             .map_err(|(code, what)| End::failed(code, what))?;
+        self.board.bind(&seen.volid, &consent::ident(&image));
         let text = self.client().backup_config(&seen.volid)?;
         put(more, "config_sha256", json!(sha256(text.as_bytes())));
         let lines = observe::config_lines(&text);

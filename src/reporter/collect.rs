@@ -136,6 +136,11 @@ impl Collector {
         for guest in &mut guests {
             guest.managed = managed.map(|managed: &Set<Vmid>| managed.contains(&guest.vmid));
         }
+        // Asking each backup for it would be a call each: it is known of those that the agent looked into.
+        let mut backups = storage.backups;
+        for backup in &mut backups {
+            backup.incarnation = told.as_ref().and_then(|told| told.incarnations.get(&backup.volid).cloned());
+        }
         let root = Path::new("/");
         let agrees = [node.agrees, self.hub_agrees];
         HostReport {
@@ -153,7 +158,7 @@ impl Collector {
             guests,
             cloudflared,
             storage_targets: storage.targets,
-            backups: storage.backups,
+            backups,
             restore_tests: told.as_ref().map(|told| told.restore_tests.clone()).unwrap_or_default(),
             pbs_snapshots: storage.pbs_snapshots,
             audit_tail: told.as_ref().map(|told| told.audit.clone()).unwrap_or_default(),

@@ -81,6 +81,16 @@ fn a_backup_on_demand_is_made_and_looked_at_and_what_it_leaves_out_is_named() {
         "{row}"
     );
     assert_eq!(shown.code, Some(1), "other guests have none: {shown:?}");
+    let old = stage.node.world(|world| world.add_backup("local", 100, 30 * 86_400));
+    let report = get(&stage, "/v1/report").json();
+    assert_eq!(Schema::host_report().faults(&report), Vec::<String>::new());
+    let incarnation = |volid: &str| {
+        let backups = report["backups"].as_array().expect("backups").iter();
+        backups.into_iter().find(|backup| backup["volid"] == volid).expect("it is listed")["incarnation"]
+            .clone()
+    };
+    assert_eq!(incarnation(volid), result["ident"], "it is of the guest as it is");
+    assert_eq!(incarnation(&old), Value::Null, "nobody looked into it");
     stage.run(&["backups"]).expect(1, &["rootfs without mp0", "never", "missing"]);
     daemon.stop();
 }

@@ -202,7 +202,7 @@ pub struct Backup {
     pub size: Option<u64>,
     pub protected: bool,
     pub verified: Verification,
-    /// Which incarnation of the guest it was made of, once backups are bound to one.
+    /// Which incarnation of the guest it is of, where the agent looked into it: made it, or restored it to prove it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incarnation: Option<String>,
 }
