@@ -337,3 +337,74 @@ fn what_is_due_is_done_once_and_a_young_backup_does_as_well() {
     assert_eq!(lines.iter().filter(|line| **line == "POST /nodes/pve/lxc").count(), 1, "{lines:?}");
     daemon.stop();
 }
+
+/// Nobody says of these guests how often: the configuration does, for all.
+#[test]
+fn by_the_schedule_of_all_the_guest_that_was_never_tested_comes_before_the_one_that_was() {
+    let stage = Stage::new(|world| {
+        with_excluded_mount(world);
+        for vmid in [100, 103] {
+            world.add_backup("store", vmid, 3_600);
+        }
+    });
+    stage.configure(|config| config["proof"]["every_days"] = json!(7));
+    let long_ago = "2020-01-01T00:00:00Z";
+    let known = json!({"backups": {}, "testing": null, "restore_tests": [
+        {"vmid": 100, "volid": "store:backup/x", "result": "passed", "started_at": long_ago, "finished_at": long_ago,
+         "seconds": 1, "checks": []}]});
+    std::fs::create_dir_all(stage.state_dir()).expect("a folder");
+    std::fs::write(stage.state_dir().join("proof.json"), known.to_string()).expect("a file");
+    stage.desire(1, &json!([with_test(100, json!({"up_s": 1})), with_test(103, json!({"up_s": 1}))]));
+    let daemon = stage.daemon();
+    stage.listens(&daemon);
+    daemon.until("both to be tested", || tests(&stage).len() == 3);
+    stage.looks(&daemon, 2);
+    let tested: Vec<Value> = tests(&stage).iter().map(|test| json!([test["vmid"], test["result"]])).collect();
+    assert_eq!(tested, [json!([100, "passed"]), json!([103, "passed"]), json!([100, "passed"])]);
+    daemon.stop();
+}
+
+/// What was restored is looked at once more before it is started: whoever plugged the cable in meanwhile, or gave it the address of
+/// the guest that it was made of, has it destroyed and not started.
+#[test]
+fn what_would_meet_a_real_guest_s_address_is_never_started() {
+    for (from, to) in [(",link_down=1", ""), ("hwaddr=", "hwaddr=BC:24:11:00:00:64,was=")] {
+        let stage = Stage::new(backed_up);
+        stage.desire(1, &json!([with_test(100, json!({"up_s": 1}))]));
+        let before = numbers(&stage);
+        stage.hang("vzrestore");
+        let daemon = stage.daemon();
+        daemon.says("guest-100 (lxc/100) is in order");
+        ask_test(&stage, &daemon);
+        daemon.until("the task is known", || !stage.journal_of("issued").is_empty());
+        let read = Rule::new(Action::HoldWork).method("GET").path("/nodes/pve/lxc/990000/pending");
+        let held = stage.node.fault(read);
+        stage.let_go();
+        let net = |stage: &Stage| {
+            stage.node.world(|world| {
+                let guest = world.guest(SCRATCH).filter(|guest| guest.lock().is_none())?;
+                guest.config().main.get("net0").map(str::to_owned)
+            })
+        };
+        daemon.until("it is restored", || net(&stage).is_some());
+        stage.node.world(|world| {
+            let guest = world.guest_mut(SCRATCH);
+            let mut config = guest.config();
+            let card = config.main.keys["net0"].replace(from, to);
+            let card: Vec<&str> = card.split(',').filter(|part| !part.starts_with("was=")).collect();
+            config.main.keys.insert("net0".to_owned(), card.join(","));
+            guest.save(&config);
+        });
+        stage.node.remove_fault(held);
+        daemon.until("its end", || !tests(&stage).is_empty());
+        let test = tests(&stage).remove(0);
+        assert_eq!(
+            (&test["result"], &test["code"]),
+            (&json!("failed"), &json!("not_isolated")),
+            "{from}: {test}"
+        );
+        assert_eq!(numbers(&stage), before, "{from}");
+        assert_eq!(stage.mutation_lines(), ["POST /nodes/pve/lxc", "DELETE /nodes/pve/lxc/990000"], "{from}");
+        daemon.stop();
+    }
+}
