@@ -27,15 +27,22 @@ pub struct Part {
     pub default: &'static str,
     /// The guest can be without it.
     pub removable: bool,
+    /// Written to a running guest it is in its configuration at once and on the running card only from its next start. Proxmox
+    /// shows nothing of that as pending.
+    pub late: bool,
 }
 
 pub const fn part(name: &'static str, key: &'static str, sort: Sort, default: &'static str) -> Part {
-    Part { name, key, sort, default, removable: true }
+    Part { name, key, sort, default, removable: true, late: false }
 }
 
 /// What a card always has.
 pub const fn lasting(name: &'static str, key: &'static str, sort: Sort) -> Part {
     Part { removable: false, ..part(name, key, sort, "") }
+}
+
+pub const fn late(part: Part) -> Part {
+    Part { late: true, ..part }
 }
 
 /// The model stands before the address in a VM's network card.

@@ -1,6 +1,6 @@
 //! Network cards, and what cloud-init sets on them.
 
-use super::map::{Map, Part, lasting, part};
+use super::map::{Map, Part, lasting, late, part};
 use super::sort::Series;
 use super::{Sort, form, property_string};
 
@@ -51,11 +51,11 @@ pub(super) static LXC: Map = Map {
         IP6,
         GW6,
         VLAN,
-        TRUNK,
+        late(TRUNK),
         FIREWALL,
         LINK_DOWN,
         RATE,
-        part("mtu", "mtu", Sort::Number(64, 65_535), ""),
+        late(part("mtu", "mtu", Sort::Number(64, 65_535), "")),
     ],
     bare: "",
     aliases: &[],

@@ -3,6 +3,7 @@
 use super::map::{Map, Part};
 use super::tags::TagCase;
 use super::{Context, Privilege, Row, Sort, TakesEffect, sort};
+use crate::model::desired::Value;
 
 impl Row {
     /// What it may be, what counts as the same, what its absence means, when a write holds and who may write it. `part` is for one
@@ -22,10 +23,18 @@ impl Row {
         if !self.deletable {
             rule.push(format!("Proxmox refuses to delete it: \"absent\" writes {}", self.default));
         }
-        rule.push(self.takes_effect.says().to_owned());
+        let late = part.is_some_and(|part| part.late);
+        rule.push(if late { LATE } else { self.takes_effect.says() }.to_owned());
         let needs: Vec<String> = self.privileges.iter().map(|needed| needed.says(context)).collect();
         rule.push(format!("to write it a token needs {}", needs.join(" and ")));
         rule
+    }
+
+    /// The parts of a value that the running guest does not take although its configuration has them at once.
+    pub fn late(&self, value: &Value) -> Vec<&'static str> {
+        let Value::Map(parts) = value else { return Vec::new() };
+        let is_late = |name: &&str| self.part(name).is_some_and(|part| part.late);
+        parts.iter().map(|(name, _)| *name).filter(is_late).collect()
     }
 
     /// The part of this name, if the field has parts.
@@ -43,6 +52,9 @@ impl Row {
         }
     }
 }
+
+const LATE: &str = "it is in the configuration at once, and on a running container's card from its next start, which Proxmox does not show \
+                    as pending";
 
 impl TakesEffect {
     fn says(self) -> &'static str {

@@ -208,9 +208,17 @@ impl<'a> Fields<'a> {
     pub(super) fn reason(&self, late: bool) -> String {
         let one = |field: &Field<'_>| {
             let pending = if field.running == field.merged { "" } else { " once what is pending is applied" };
-            let late = late && field.row.takes_effect == TakesEffect::AtNextStart;
-            let late = if late { " (a running guest takes it at its next start)" } else { "" };
             let (wanted, there) = field.row.narrowed(&field.canonical, &field.merged, self.context);
+            let parts = field.row.late(&wanted);
+            let late = match (late, field.row.takes_effect) {
+                (true, TakesEffect::AtNextStart) => {
+                    " (a running guest takes it at its next start)".to_owned()
+                }
+                (true, _) if !parts.is_empty() => {
+                    format!(" (the running card takes {} at the guest's next start)", parts.join(" and "))
+                }
+                _ => String::new(),
+            };
             let (name, is, should_be) = (field.name, shown(&there), should_be(&wanted));
             format!("{name} is {is}{pending}, {should_be}{late}")
         };

@@ -34,6 +34,23 @@ fn a_guest_in_order_gets_no_step() {
 }
 
 #[test]
+fn what_a_running_card_takes_only_at_the_next_start_is_said_though_proxmox_shows_nothing_pending() {
+    check(
+        &web(json!({"nets": [{"key": "net0", "mtu": 1400, "vlan": 30}]})),
+        &container(
+            RunState::Running,
+            &[("net0", "name=eth0,bridge=vmbr0,hwaddr=BC:24:11:00:00:01,type=veth")],
+        ),
+        expect![[r#"
+            lxc/101 web  running  1 step
+                net0         {} -> {"mtu":1400,"vlan":30}
+              1. set net0=bridge=vmbr0,hwaddr=BC:24:11:00:00:01,name=eth0,type=veth,tag=30,mtu=1400 of lxc/101
+                 because net0 is as by default, should be vlan=30,mtu=1400 (the running card takes mtu at the guest's next start)
+        "#]],
+    );
+}
+
+#[test]
 fn all_that_differs_is_one_write() {
     check(
         &web(

@@ -247,6 +247,19 @@ fn a_cloud_init_drive_is_set_though_its_image_cannot_be_made() {
     assert_eq!(get(&mut world, "qemu/250/config", "ide2"), "store:250/vm-250-cloudinit.qcow2,media=cdrom");
 }
 
+/// By `PVE::LXC::update_net`, which plugs the card anew and leaves its MTU as it is: nothing of it is pending.
+#[test]
+fn an_mtu_is_in_a_running_container_s_configuration_at_once() {
+    let mut world = world();
+    world.set_running(102, true);
+    assert_eq!(put(&mut world, "lxc/102/config net0=name=eth0,bridge=vmbr0,mtu=1400"), "ok");
+    assert!(get(&mut world, "lxc/102/config current=1", "net0").as_str().unwrap().contains("mtu=1400"));
+    let rows = call(&mut world, "GET lxc/102/pending").unwrap();
+    let is_net = |row: &&Value| row["key"] == "net0";
+    let row = rows.as_array().unwrap().iter().find(is_net).unwrap();
+    assert!(row["pending"].is_null() && row["value"].as_str().unwrap().contains("mtu=1400"), "{row}");
+}
+
 #[test]
 fn a_running_container_takes_some_keys_at_once_and_keeps_others_for_later() {
     let mut world = world();
