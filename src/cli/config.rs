@@ -17,7 +17,8 @@ pub(super) static PAGE: Page = Page {
     commands: &["check", "show"],
     options: &[],
     text: "\
-Checks or shows the configuration.
+Checks or shows the configuration. What each setting is stands in felhom-agent(8),
+SETTINGS.
 
 Usage: felhom-agent config COMMAND
 

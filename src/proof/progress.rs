@@ -9,11 +9,11 @@ use crate::journal::OpenIntent;
 use crate::model::step::Step;
 use crate::pve::{Client, Connection};
 
-/// Whoever looks waits no longer than this for a node that is slow.
+/// No call to a node that is slow takes longer than this, and after it none is begun: somebody waits.
 const WITHIN: Duration = Duration::from_secs(3);
 /// Between two questions to the node, however often somebody looks; and after one that was not answered.
 const EVERY: Duration = Duration::from_secs(1);
-const AFTER_SILENCE: Duration = Duration::from_secs(15);
+const AFTER_SILENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub struct Progress {
@@ -63,7 +63,8 @@ impl Progress {
         }
         let client = client.as_ref()?;
         let mut told = Vec::new();
-        for upid in tasks {
+        let begun = Instant::now();
+        for upid in tasks.iter().take_while(|_| begun.elapsed() < WITHIN) {
             let Ok(task) = upid.parse() else { continue };
             let log = client.task_log_tail(&task).ok()?;
             told.extend(percent(&log).map(|percent| ((*upid).to_owned(), percent)));

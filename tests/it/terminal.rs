@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use felhom_sim::node::World;
+use felhom_sim::server::{Action, Rule};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use serde_json::{Value, json};
@@ -199,6 +200,28 @@ fn how_far_a_long_task_is_shows_at_a_terminal_in_one_line_and_in_a_pipe_in_a_lin
     assert!(!printed.contains('\u{1b}') && !printed.contains('\r'), "{printed}");
     assert_eq!(printed.matches(", 10 %\n").count(), 1, "a line for each change: {printed}");
     assert!(of_task().is_null(), "it is over");
+    daemon.stop();
+}
+
+#[test]
+fn a_log_that_is_not_told_keeps_nobody_who_looks_from_the_rest() {
+    let mut backup = String::new();
+    let stage = Stage::new(|world| backup = world.add_backup("store", 201, 3_600));
+    stage.desire(1, &json!([]));
+    let daemon = stage.daemon();
+    stage.looks(&daemon, 1);
+    restoring(&stage, &daemon, &backup);
+    let held = stage.node.fault(Rule::new(Action::Hold).method("GET").path("/log"));
+    let task = || get(&stage, "/v1/status").json()["local"]["tasks"][0].clone();
+    // The first look gives the question up, the next one asks none.
+    for _ in 0..2 {
+        let task = task();
+        assert!(task["what"].to_string().contains("make qemu/250") && task["percent"].is_null(), "{task}");
+    }
+    stage.node.remove_fault(held);
+    daemon.until("it is told once it can be", || task()["percent"] == 12);
+    stage.let_go();
+    daemon.says("guest-250 (qemu/250) is in order");
     daemon.stop();
 }
 

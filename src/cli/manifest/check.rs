@@ -28,8 +28,8 @@ a node nor a hub.
 Usage: felhom-agent manifest check [--host-id ID] [--json] FILE
 
 FILE is a document, or a folder whose files *.json together are one; - is
-standard input. The rules are those of the daemon, and all that a manifest may say
-is in etc/schema/manifest.json. A signed document is checked before it is signed.
+standard input. The rules are those of the daemon; all that a manifest may say is
+in felhom-agent(8), MANIFEST. A signed document is checked before it is signed.
 
 Options:
   --host-id ID  the host it must be for [the one it names]
