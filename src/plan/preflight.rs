@@ -165,11 +165,8 @@ fn of_step(step: &Step, held: &Map<String, String>, needs: &mut Vec<Need>) {
                 need(&on_storage(storage), "Datastore.AllocateSpace");
             }
             for (key, value) in params {
-                if let Some(field) = normalize::field_of(key, id.kind) {
-                    of_key(*id, key, &guest, &mut need);
-                    if matches!(field, Field::Net(_)) {
-                        of_card(value, &mut need);
-                    }
+                if normalize::field_of(key, id.kind).is_some() || volume::holds_volume(key) {
+                    of_write(*id, key, Some(value), None, &guest, &mut need);
                 }
             }
         }
@@ -187,21 +184,34 @@ fn of_change(
     guest: &str,
     need: &mut dyn FnMut(&str, &'static str),
 ) {
-    let set = change.set.iter().map(|(key, value)| (key, Some(value)));
-    for (key, value) in set.chain(change.delete.iter().map(|key| (key, None))) {
-        match (of_key(id, key, guest, need), value) {
-            (Key::Volume, Some(value)) => {
-                // `store:8` makes a volume of 8 GiB; `store:vm-100-disk-0` names one that is there.
-                let (storage, what) =
-                    value.split(',').next().and_then(|volume| volume.split_once(':')).unwrap_or_default();
-                if what.starts_with(|letter: char| letter.is_ascii_digit()) && !what.contains('/') {
-                    need(&on_storage(storage), "Datastore.AllocateSpace");
-                }
+    for (key, value) in &change.set {
+        of_write(id, key, Some(value), held.get(key), guest, need);
+    }
+    for key in &change.delete {
+        of_write(id, key, None, held.get(key), guest, need);
+    }
+}
+
+fn of_write(
+    id: GuestId,
+    key: &str,
+    value: Option<&String>,
+    held: Option<&String>,
+    guest: &str,
+    need: &mut dyn FnMut(&str, &'static str),
+) {
+    match (of_key(id, key, guest, need), value) {
+        (Key::Volume, Some(value)) => {
+            // `store:8` makes a volume of 8 GiB; `store:vm-100-disk-0` names one that is there.
+            let (storage, what) =
+                value.split(',').next().and_then(|volume| volume.split_once(':')).unwrap_or_default();
+            if what.starts_with(|letter: char| letter.is_ascii_digit()) && !what.contains('/') {
+                need(&on_storage(storage), "Datastore.AllocateSpace");
             }
-            // The bridge that the card leaves counts as well.
-            (Key::Card, value) => value.into_iter().chain(held.get(key)).for_each(|card| of_card(card, need)),
-            (Key::Volume, None) | (Key::Field, _) => {}
         }
+        // The bridge that the card leaves counts as well.
+        (Key::Card, value) => value.into_iter().chain(held).for_each(|card| of_card(card, need)),
+        (Key::Volume, None) | (Key::Field, _) => {}
     }
 }
 
@@ -238,7 +248,7 @@ mod tests {
     use crate::model::guest::RunState;
     use crate::model::hold::HoldReason;
     use crate::model::permissions::Permissions;
-    use crate::model::step::Step;
+    use crate::model::step::{Origin, Purpose, Step};
 
     const TOKEN: &str = "felhom@pve!agent";
 
@@ -335,6 +345,28 @@ mod tests {
             let plan = plan_guest(&stories::web(spec.clone()), &seen.observe(), &Settings::default());
             assert_eq!(all(&plan).join(","), needs, "{spec}: {plan:?}");
         }
+    }
+
+    #[test]
+    fn a_guest_that_is_made_takes_room_where_its_root_goes_and_its_bridges() {
+        let mut plan = plan();
+        let text = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        let params =
+            [("storage", "store"), ("rootfs", "tank:8"), ("net0", "name=eth0,bridge=vmbr1"), ("cores", "2")];
+        let step = Step::Make {
+            guest: plan.guest,
+            origin: Origin::Template,
+            source: "local:vztmpl/x.tar.zst".to_owned(),
+            purpose: Purpose::Provision,
+            params: params.into_iter().map(text).collect(),
+        };
+        plan.steps = vec![PlannedStep { step, reason: String::new() }];
+        assert_eq!(
+            all(&plan).join(","),
+            "/sdn/zones/localnetwork/vmbr1 SDN.Use,/storage/local Datastore.Audit,/storage/store Datastore.AllocateSpace,\
+             /storage/tank Datastore.AllocateSpace,/vms/101 VM.Allocate,/vms/101 VM.Config.CPU,/vms/101 VM.Config.Disk,\
+             /vms/101 VM.Config.Network"
+        );
     }
 
     #[test]
