@@ -353,7 +353,7 @@ impl Control {
                 self.adopt();
             }
         }
-        self.seen = Some(Seen { node: look.node, at: clock::now() });
+        self.seen = Some(Seen { node: look.node, at: clock::now(), began: look.began });
         self.tell_settled();
         self.settle_again();
         self.prove();

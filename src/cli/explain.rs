@@ -123,6 +123,7 @@ fn alone(global: &Global, name: &str, output: &mut Output) -> Result<Value, Fail
         statuses: &Map::new(),
         halt: None,
         busy: &[],
+        outdated: &[],
     };
     let mut told = explain(&known, name).map_err(|unknown| Failure::text(Exit::Failed, unknown.message))?;
     put(&mut told, "daemon", false.into());

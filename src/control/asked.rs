@@ -1,5 +1,7 @@
 //! What control answers to other threads: the reporter and the local socket. From memory, and never waiting for them.
 
+use std::time::Instant;
+
 use crossbeam_channel::Sender;
 use serde_json::Value;
 
@@ -86,6 +88,7 @@ pub struct Planned {
 pub(super) struct Seen {
     pub(super) node: NodeObservation,
     pub(super) at: Timestamp,
+    pub(super) began: Instant,
 }
 
 impl Control {
@@ -140,12 +143,13 @@ impl Control {
             statuses: &self.status.resources,
             halt: self.brake.halt().map(Halt::into_hold),
             busy: &self.book.busy(),
+            outdated: &self.seen.as_ref().map(|seen| self.book.ended_since(seen.began)).unwrap_or_default(),
         };
         explain(&known, name)
     }
 
     fn planned(&self) -> Option<Planned> {
-        let Seen { node, at } = self.seen.as_ref()?;
+        let Seen { node, at, .. } = self.seen.as_ref()?;
         let look = self.plans(node);
         let guests = look.iter().map(|(_, plan)| plan.clone()).collect();
         let mut plan = plan::whole(self.keeper.state()?, node, guests);

@@ -287,6 +287,12 @@ impl Book {
         }
     }
 
+    /// The guests whose last job is not in a look that began then.
+    pub(super) fn ended_since(&self, began: Instant) -> Vec<GuestId> {
+        let since = |entry: &&Entry| entry.done_at.is_some_and(|done| done >= began);
+        self.entries.values().filter(since).map(|entry| entry.guest.guest).collect()
+    }
+
     pub(super) fn busy(&self) -> Vec<GuestId> {
         self.entries.values().filter(|entry| entry.busy).map(|entry| entry.guest.guest).collect()
     }

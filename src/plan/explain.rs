@@ -37,6 +37,8 @@ pub struct Known<'a> {
     /// Why nothing at all is changed at present.
     pub halt: Option<Hold>,
     pub busy: &'a [GuestId],
+    /// Whose last job ended after the look began: what it did is not in it.
+    pub outdated: &'a [GuestId],
 }
 
 /// What was asked for is not there.
@@ -70,6 +72,7 @@ pub fn explain(known: &Known<'_>, name: &str) -> Result<Value, Unknown> {
     put(&mut told, "looked_at", known.look.map(|(_, _, at)| at.to_string().into()));
     put(&mut told, "halt", known.halt.as_ref().map(document));
     told.insert("busy".to_owned(), known.busy.contains(&desired.guest).into());
+    told.insert("outdated".to_owned(), case.is_outdated().into());
     if field.is_empty() {
         case.overview(&mut told);
         return Ok(Value::Object(told));
@@ -110,6 +113,10 @@ impl<'a> Case<'a> {
 
     fn node(&self) -> Option<&'a str> {
         self.known.look.map(|(node, _, _)| node.name.as_str()).filter(|name| !name.is_empty())
+    }
+
+    fn is_outdated(&self) -> bool {
+        self.known.outdated.contains(&self.desired.guest)
     }
 
     fn status(&self) -> Option<&'a ResourceStatus> {

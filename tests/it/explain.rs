@@ -186,6 +186,24 @@ fn the_call_that_is_announced_is_the_one_that_is_made_and_then_it_waits_for_the_
 }
 
 #[test]
+fn what_was_done_after_the_look_is_not_told_as_still_to_be_done() {
+    let stage = Stage::new(|_| {});
+    stage.configure(|config| config["agent"]["reconcile_seconds"] = json!(3600));
+    stage.desire(1, &json!([lxc(101, json!({"memory_mb": 256}))]));
+    let daemon = stage.daemon();
+    stage.listens(&daemon);
+    daemon.says("guest-101 (lxc/101) is in order");
+    let old = told(&stage, "101.memory_mb");
+    assert_eq!((standing(&old), &old["outdated"]), (("differs", "outdated"), &json!(true)), "{old:#}");
+    assert_eq!(old.get("step"), None, "{old:#}");
+    stage.run(&["explain", "101"]).expect(0, &["a job of this agent has ended since"]);
+    stage.run(&["apply"]).expect(0, &["in order"]);
+    let new = told(&stage, "101.memory_mb");
+    assert_eq!((standing(&new), &new["outdated"]), (("equal", ""), &json!(false)), "{new:#}");
+    daemon.stop();
+}
+
+#[test]
 fn where_it_was_said_is_a_file_of_a_folder_or_the_hub() {
     let stage = Stage::new(|_| {});
     let one = |vmid: u32| manifest(4, &json!([lxc(vmid, json!({"cores": 2}))])).to_string();

@@ -194,6 +194,9 @@ impl Page {
                 if told.get("daemon") == Some(&Value::Bool(false)) { "; no daemon was asked" } else { "" };
             self.fact("looked at", &format!("{at}, {} s ago{alone}", self.now.seconds_since(at)));
         }
+        if told.get("outdated") == Some(&Value::Bool(true)) {
+            self.fact("outdated", "a job of this agent has ended since, which this look does not show");
+        }
     }
 }
 

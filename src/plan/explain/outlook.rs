@@ -60,10 +60,13 @@ pub(super) fn outlook(
         Standing::Unmanaged => "nothing: the desired state does not name it, and it stays as it is",
         Standing::Ignored => "nothing: its difference is to be ignored (ignore)",
         Standing::Differs | Standing::PendingReboot | Standing::NotRead => {
-            if standing != Standing::NotRead {
+            if standing != Standing::NotRead && !case.is_outdated() {
                 step(case, standing, what, told);
             }
-            let why_not = why_not(case, standing, told.contains_key("step"));
+            let why_not = match case.is_outdated() {
+                true => Some(outdated()),
+                false => why_not(case, standing, told.contains_key("step")),
+            };
             put(told, "why_not", why_not);
             return;
         }
@@ -168,6 +171,12 @@ fn call(case: &Case<'_>, step: &Step) -> String {
         }
     };
     format!("{method} {path}")
+}
+
+fn outdated() -> Value {
+    let detail = "a job of this agent has ended since this look, which does not show what it did";
+    let remedy = "ask again after the next look; felhom-agent status tells how the job ended";
+    reason("outdated", detail, remedy)
 }
 
 /// The strongest reason against it, with what would let it go on; `None`: it is about to happen.

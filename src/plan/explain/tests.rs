@@ -30,6 +30,7 @@ struct Scene {
     statuses: Map<String, ResourceStatus>,
     settings: Settings,
     halted: bool,
+    outdated: Vec<GuestId>,
 }
 
 impl Scene {
@@ -46,7 +47,14 @@ impl Scene {
         assert_eq!(desired.refused, []);
         let guests = [(guest.id.vmid, guest.look())].into();
         let node = NodeObservation { name: "pve".to_owned(), guests, ..NodeObservation::default() };
-        Self { desired, node, statuses: Map::new(), settings: Settings::default(), halted: false }
+        Self {
+            desired,
+            node,
+            statuses: Map::new(),
+            settings: Settings::default(),
+            halted: false,
+            outdated: Vec::new(),
+        }
     }
 
     fn lxc(run: RunState, config: &[(&str, &str)], resource: Free) -> Self {
@@ -81,6 +89,7 @@ impl Scene {
             statuses: &self.statuses,
             halt: self.halted.then(|| Halt::Hub.into_hold()),
             busy: &[],
+            outdated: &self.outdated,
         };
         explain(&known, name)
     }

@@ -23,6 +23,7 @@ fn check(desired: DesiredGuest, there: Guest) {
         statuses: &Map::new(),
         halt: None,
         busy: &[],
+        outdated: &[],
     };
     let (wanted, plan) = (&desired.guests[0], &whole.guests[0]);
     let fields = wanted.fields.keys().map(|field| field.as_str().to_owned());

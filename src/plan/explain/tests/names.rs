@@ -81,6 +81,7 @@ fn of_ids_with_dots_the_longest_that_exists_is_meant_and_a_number_is_as_good() {
         statuses: &Map::new(),
         halt: None,
         busy: &[],
+        outdated: &[],
     };
     for (name, guest, field) in [
         ("web", "lxc/101", ""),
