@@ -21,7 +21,7 @@ use self::happens::Theatre;
 use crate::rejections::matrix::quoted;
 
 /// Most of a story is waiting for the next look.
-const AT_ONCE: usize = 12;
+const AT_ONCE: usize = 16;
 
 /// What Proxmox locks a guest with; a template is told as what it is.
 const LOCKS: [&str; 13] = [
