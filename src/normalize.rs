@@ -61,18 +61,6 @@ const fn plain(
     Row { field, key, sort, default, deletable: true, takes_effect, says: "", privileges }
 }
 
-/// Brought back to its default by a write.
-const fn kept(
-    field: Field,
-    key: &'static str,
-    sort: Sort,
-    default: &'static str,
-    takes_effect: TakesEffect,
-    privileges: &'static [Privilege],
-) -> Row {
-    Row { deletable: false, ..plain(field, key, sort, default, takes_effect, privileges) }
-}
-
 /// When a value that is written to a running guest begins to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TakesEffect {
@@ -151,6 +139,11 @@ pub fn creation(desired: &DesiredGuest, tag_case: tags::TagCase) -> Vec<(&'stati
 impl Row {
     const fn saying(self, says: &'static str) -> Self {
         Self { says, ..self }
+    }
+
+    /// Brought back to its default by a write.
+    const fn kept(self) -> Self {
+        Self { deletable: false, ..self }
     }
 
     pub fn is_numbered(&self) -> bool {

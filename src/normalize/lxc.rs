@@ -3,7 +3,7 @@
 use super::TakesEffect::{AtNextStart, AtOnce, Never};
 use super::features::FEATURES;
 use super::sort::Series;
-use super::{Privilege, Row, Sort, form, kept, net, plain};
+use super::{Privilege, Row, Sort, form, net, plain};
 use crate::model::desired::Field;
 
 const OPTIONS: &[Privilege] = &[Privilege::OnGuest("VM.Config.Options")];
@@ -46,8 +46,9 @@ pub(super) static ROWS: [Row; 23] = [
         .saying("without it the guest has all cores of the node, which no number says"),
     plain(Field::CpuLimit, "cpulimit", Sort::Decimal(8_192), "0", AtOnce, CPU),
     plain(Field::CpuUnits, "cpuunits", Sort::Units(500_000), "100", AtOnce, CPU),
-    kept(Field::MemoryMb, "memory", Sort::Number(16, super::MAX_MEMORY_MB), "512", AtOnce, MEMORY),
-    kept(Field::SwapMb, "swap", Sort::Number(0, super::MAX_MEMORY_MB), "0", AtOnce, MEMORY)
+    plain(Field::MemoryMb, "memory", Sort::Number(16, super::MAX_MEMORY_MB), "512", AtOnce, MEMORY).kept(),
+    plain(Field::SwapMb, "swap", Sort::Number(0, super::MAX_MEMORY_MB), "0", AtOnce, MEMORY)
+        .kept()
         .saying("Proxmox's schema says 512, but at run time an absent swap is none"),
     plain(Field::OnBoot, "onboot", Sort::Flag, "0", AtOnce, OPTIONS),
     plain(Field::Startup, "startup", Sort::Startup, "", AtOnce, OPTIONS),
