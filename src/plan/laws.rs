@@ -10,12 +10,14 @@ use proptest::strategy::Union;
 
 use super::round_trip::Guest;
 use super::{NodeObservation, Settings, plan, plan_guest};
-use crate::model::desired::{DesiredGuest, DesiredState, DriftPolicy, Field, Value, WantedRun};
+use crate::model::desired::{
+    DesiredGuest, DesiredState, DriftPolicy, Ensure, Field, Provision, Value, WantedRun,
+};
 use crate::model::guest::{GuestId, GuestKind, RunState, Vmid};
 use crate::model::hold::HoldReason;
-use crate::model::observed::PendingChange;
+use crate::model::observed::{PendingChange, Presence, ReadFault, Reading};
 use crate::model::sorted::{Map, Set};
-use crate::model::step::Step;
+use crate::model::step::{Origin, Step};
 use crate::normalize::{self, TakesEffect, net, round_trips};
 
 fn desired(guest: GuestId) -> impl Strategy<Value = DesiredGuest> {
@@ -168,6 +170,44 @@ proptest! {
     }
 
     #[test]
+    fn no_plan_destroys_and_a_guest_is_made_only_where_nobody_has_its_number(
+        (desired, there) in pair(),
+        (absent, data_bearing, provided) in any::<(bool, bool, bool)>(),
+        (is_read, presence) in (any::<bool>(), 0..5_u8),
+    ) {
+        let ensure = if absent { Ensure::Absent } else { Ensure::Present };
+        let provision = provided.then(|| Provision {
+            from: Origin::Backup,
+            source: "store:backup/vzdump.tar".to_owned(),
+            storage: Some("store".to_owned()),
+        });
+        let desired = DesiredGuest { ensure, data_bearing, provision, ..desired };
+        let fault = |code| ReadFault { code, message: String::new() };
+        let mut seen = there.observe();
+        if !is_read {
+            seen.config = Reading::Unknown(fault(ReadFault::GUEST_MISSING));
+        }
+        match presence {
+            0 => {}
+            1 => seen.presence = Presence::NotListed,
+            2 => seen.presence = Presence::Nowhere,
+            3 => seen.presence = Presence::Elsewhere("other".to_owned()),
+            _ => seen.presence = Presence::Unknown(fault("timeout")),
+        }
+        let plan = plan_guest(&desired, &seen, &Settings::default());
+        for planned in &plan.steps {
+            match &planned.step {
+                Step::SetConfig { .. } | Step::Start { .. } | Step::Shutdown { .. } => prop_assert!(is_read),
+                Step::Make { .. } => {
+                    prop_assert!(provided && !absent && seen.presence == Presence::Nowhere);
+                    prop_assert_eq!(plan.steps.len(), 1);
+                }
+                other => prop_assert!(false, "{other}"),
+            }
+        }
+    }
+
+    #[test]
     fn a_plan_does_not_depend_on_the_order_of_anything(
         guests in prop::collection::vec(pair(), 0..5),
         order in any::<prop::sample::Index>(),
@@ -198,7 +238,7 @@ proptest! {
         let (unnamed, unnamed_there) = guests.remove(0);
         let state = state(&guests);
         let mut seen = seen(&guests);
-        let crate::model::observed::Presence::Listed(listed) = unnamed_there.look().presence else { panic!() };
+        let Presence::Listed(listed) = unnamed_there.look().presence else { panic!() };
         seen.listed.push(listed);
         let plan = plan(&state, &seen, &Settings::default());
         prop_assert!(plan.guests.iter().all(|planned| planned.guest != unnamed.guest));
