@@ -131,6 +131,7 @@ fn reading(case: &Case<'_>, key: &str, shown: &dyn Fn(Option<&str>) -> Free) -> 
     let call = format!("GET {}", case.path("/pending"));
     let side = |text: Option<&str>| said(&[("raw", text.map(Free::from)), ("value", Some(shown(text)))]);
     Some(match &case.seen?.config {
+        Reading::Unknown(_) if is_nowhere(case) => json!({"call": call, "value": ABSENT}),
         Reading::Unknown(fault) => json!({"call": call, "fault": fault.message}),
         Reading::Known(config) => {
             let mut read = side(config.current.get(key).map(String::as_str));
@@ -262,6 +263,7 @@ fn of_member(case: &Case<'_>, member: &Member, told: &mut Members<String, Free>)
     told.insert("rule".to_owned(), vec![member.rule].into());
     let run = case.plan.map(|plan| plan.run_state);
     let (there, what) = match member.name {
+        "run_state" if is_nowhere(case) => (Some(ABSENT), What::Run),
         "run_state" => (run.filter(|run| *run != RunState::Unknown).map(RunState::as_str), What::Run),
         "ensure" => (case.seen.and_then(|seen| is_there(&seen.presence)), What::Existence),
         _ => return,

@@ -85,7 +85,8 @@ fn step(case: &Case<'_>, standing: Standing, what: &What<'_>, told: &mut Members
     let Some(planned) = plan.steps.get(at) else { return };
     let (number, of, call) = (at + 1, plan.steps.len(), call(case, &planned.step));
     let more = match (&planned.step, what) {
-        (Step::Make { params, .. }, What::Key(key, _)) if !params.contains_key(*key) => {
+        (Step::Make { params, .. }, What::Key(key, _)) if params.contains_key(*key) => "",
+        (Step::Make { .. }, What::Key(..) | What::Run) => {
             "; what is wanted of this follows once the guest is there"
         }
         (Step::SetConfig { .. }, What::Key(_, Some(TakesEffect::AtNextStart) | None)) => {
@@ -128,9 +129,7 @@ fn concerns(step: &Step, what: &What<'_>) -> bool {
             change.set.contains_key(*key) || change.delete.contains(*key)
         }
         (Step::Resize { key, .. }, What::Key(wanted, _)) => key == wanted,
-        (Step::Make { .. }, What::Key(..) | What::Existence) | (Step::Destroy { .. }, What::Existence) => {
-            true
-        }
+        (Step::Make { .. }, _) | (Step::Destroy { .. }, What::Existence) => true,
         (
             Step::Start { .. } | Step::Shutdown { .. } | Step::Stop { .. } | Step::HaState { .. },
             What::Run,

@@ -380,10 +380,12 @@ fn what_is_wanted_of_a_guest_that_is_nowhere_comes_with_it_or_after_it() {
     for (field, happens) in [
         ("cores", "by POST /nodes/pve/lxc"),
         ("protection", "follows once the guest is there"),
+        ("run_state", "follows once the guest is there"),
         ("ensure", "by POST /nodes/pve/lxc"),
     ] {
         let told = scene.tell(field);
         assert_eq!(words(&told, "/standing"), "differs", "{field}: {told:#}");
+        assert_eq!(told["read"]["value"], json!("absent"), "{field}: {told:#}");
         assert!(words(&told, "/happens").contains(happens), "{field}: {told:#}");
     }
     assert_eq!(scene.tell("provision")["wanted"]["from"], json!("template"));
