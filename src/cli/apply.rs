@@ -2,7 +2,7 @@
 
 mod follow;
 
-use std::io::{IsTerminal, stdout};
+use std::io::stdout;
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -106,7 +106,7 @@ fn pass(
     let passed = followed(socket, &mut follow, arguments, output);
     output.piece(&follow.over());
     let Some(status) = passed? else { return Ok(Exit::InputOutput) };
-    let paint = if stdout().is_terminal() { Paint::of_terminal() } else { Paint::Plain };
+    let paint = Paint::of_output();
     follow.summary(&status, arguments.json, paint, output)
 }
 

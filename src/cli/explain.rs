@@ -1,7 +1,6 @@
 //! `explain`: why a guest, or one field of it, is treated as it is. Asked of the daemon where one runs, else found out by a
 //! look of its own.
 
-use std::io::{IsTerminal, stdout};
 use std::path::PathBuf;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -103,7 +102,7 @@ pub(super) fn run(
     if arguments.json {
         output.json(&told);
     } else {
-        let paint = if stdout().is_terminal() { Paint::of_terminal() } else { Paint::Plain };
+        let paint = Paint::of_output();
         output.text(&paint.plan(&render(&told, clock::now())));
     }
     Ok(Exit::InOrder)

@@ -61,7 +61,8 @@ impl InHand {
     }
 }
 
-fn told(what: &str, percent: Option<u64>) -> String {
+/// `restoring, 12 %`
+pub(super) fn told(what: &str, percent: Option<u64>) -> String {
     percent.map_or_else(|| what.to_owned(), |percent| format!("{what}, {percent} %"))
 }
 

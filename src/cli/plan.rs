@@ -1,6 +1,5 @@
 //! `plan`: what the daemon would do, and why; reads only.
 
-use std::io::{IsTerminal, stdout};
 use std::path::Path;
 use std::time::Duration;
 
@@ -82,7 +81,7 @@ pub(super) fn run(global: &Global, arguments: &PlanArguments, output: &mut Outpu
     if arguments.json {
         output.json(&plan);
     } else {
-        let paint = if stdout().is_terminal() { Paint::of_terminal() } else { Paint::Plain };
+        let paint = Paint::of_output();
         output.text(&paint.plan(&text::render(&plan)));
     }
     let differs = plan.guests.iter().any(|guest| !guest.is_in_order());

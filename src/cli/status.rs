@@ -77,7 +77,7 @@ pub(super) fn run(
 ) -> Result<Exit, Failure> {
     let socket = Socket::of(global, arguments.socket.clone())?;
     let on_terminal = stdout().is_terminal();
-    let paint = if on_terminal { Paint::of_terminal() } else { Paint::Plain };
+    let paint = Paint::of_output();
     if !arguments.watch {
         output.text(&shown(&socket, arguments.json, paint)?);
         return Ok(Exit::InOrder);

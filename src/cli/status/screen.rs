@@ -1,8 +1,11 @@
-//! The status as one screen for a person. Pure: what is shown comes in, a text goes out.
+//! The status as one screen for a person. What is shown comes in, a text goes out; only whether in colour is asked here.
+
+use std::io::{IsTerminal, stdout};
 
 use serde_json::{Map, Value};
 
 use super::super::document::{joined, list, number, shown, text, time, word};
+use super::super::in_hand::told;
 use crate::model::time::Timestamp;
 use crate::plan::safe;
 
@@ -22,10 +25,10 @@ enum Mood {
 }
 
 impl Paint {
-    /// Colour, unless the person does not want any (no-color.org).
-    pub(in crate::cli) fn of_terminal() -> Self {
+    /// For standard output: colour on a terminal, unless the person does not want any (no-color.org).
+    pub(in crate::cli) fn of_output() -> Self {
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        if unwanted { Self::Plain } else { Self::Colour }
+        if stdout().is_terminal() && !unwanted { Self::Colour } else { Self::Plain }
     }
 
     /// A plan's text: what cannot be planned, what waits, and what would be done, each in its colour.
@@ -154,9 +157,8 @@ impl Screen {
         self.fact("work", Mood::Good, if busy.is_empty() { "nothing in hand" } else { &busy });
         for task in list(status, "/local/tasks") {
             let (what, since) = (text(task, "/what"), self.since(task, "/since"));
-            let percent = number(task, "/percent").map(|percent| format!(", {percent} %"));
-            let percent = percent.unwrap_or_default();
-            self.line(&format!("            {what}{percent}, for {since}  {}", text(task, "/upid")));
+            let what = told(&what, number(task, "/percent"));
+            self.line(&format!("            {what}, for {since}  {}", text(task, "/upid")));
         }
         for job in list(status, "/local/jobs") {
             let (what, guest) = (text(job, "/what").replace('_', " "), shown(job, "/vmid"));
