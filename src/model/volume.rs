@@ -35,6 +35,11 @@ pub fn parts(value: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     value.split(',').skip(1).map(part)
 }
 
+/// The value of one of them.
+pub fn part<'a>(value: &'a str, name: &str) -> Option<&'a str> {
+    parts(value).find(|(known, _)| *known == name).and_then(|(_, value)| value)
+}
+
 /// A CD drive: taking the disc out loses nothing, unless the disc was made for this guest (`vm-200-cloudinit`).
 pub fn is_removable(value: &str) -> bool {
     value.split(',').any(|part| part == "media=cdrom")

@@ -18,7 +18,7 @@ use crate::model::hold::{Hold, HoldReason};
 use crate::model::observed::PendingChange;
 use crate::model::outcome::Recourse;
 use crate::model::step::{ConfigChange, Step};
-use crate::model::volume::{first_part, parts, size, storage, volid};
+use crate::model::volume::{first_part, part, parts, size, storage, volid};
 use crate::normalize::volume::options;
 
 const GIB: u64 = 1 << 30;
@@ -55,11 +55,6 @@ impl<'a> Spot<'a> {
     fn current(&self) -> Option<&'a str> {
         self.sight.config.current.get(self.key).map(String::as_str)
     }
-}
-
-/// The value of one part of a volume's text.
-fn part<'a>(text: &'a str, key: &str) -> Option<&'a str> {
-    text.split(',').skip(1).find_map(|part| part.strip_prefix(key)?.strip_prefix('='))
 }
 
 impl Volumes {

@@ -9,7 +9,7 @@ use super::{Case, put, said_in};
 use crate::model::desired::{DriftPolicy, Ensure, Field, Value, Volume, Wanted};
 use crate::model::guest::RunState;
 use crate::model::observed::{GuestConfig, Presence, Reading};
-use crate::model::volume::{first_part, parts, size, storage, volid};
+use crate::model::volume::{first_part, part, size, storage, volid};
 use crate::normalize::{self, Context, Row, volume};
 
 const GIB: u64 = 1 << 30;
@@ -228,8 +228,7 @@ fn read_volume(key: &str, text: &str, sized: Option<&str>) -> Free {
     let said_parts =
         [("bind", bind), ("storage", volid.map(|volid| storage(volid).into())), ("size_gb", gib)];
     let options = volume::options(key).map(|option| {
-        let read = parts(text).find(|(name, _)| *name == option.key).and_then(|(_, value)| value);
-        let is = option.canonical(read);
+        let is = option.canonical(part(text, option.key));
         (option.name, (is != option.default).then(|| option.shown(is)))
     });
     said(&said_parts.into_iter().chain(options).collect::<Vec<_>>())
