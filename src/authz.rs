@@ -23,6 +23,7 @@ pub mod write;
 
 pub use keyring::{Keyring, KeyringError};
 pub use pae::{Form, MANIFEST, OPERATION};
+pub use pattern::LOCKS;
 pub use policy::{Policy, PolicyError};
 pub use update::next_keyring;
 

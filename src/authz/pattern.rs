@@ -58,7 +58,8 @@ pub(super) const NOTE: Pattern =
 pub(super) const KEY_NAME: Pattern =
     Pattern { allowed: "1 to 64 printable ASCII characters", holds: |text| is_printable(text, 1, 64) };
 
-const LOCKS: [&str; 14] = [
+/// What Proxmox locks a guest with.
+pub const LOCKS: [&str; 14] = [
     "backup",
     "clone",
     "create",
